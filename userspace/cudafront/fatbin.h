@@ -35,12 +35,13 @@ enum fatbin_kind {
 	FATBIN_ELF = 2,
 };
 
-#define FATBIN_64BIT	     0x1u
-#define FATBIN_DEBUG	     0x2u
-#define FATBIN_LINUX	     0x10u
-#define FATBIN_LZ4	     0x2000u
-#define FATBIN_ZSTD	     0x8000u
-#define FATBIN_ARCH_SPECIFIC 0x100000u /* "sm_90a": for this very arch only */
+#define FATBIN_64BIT	       0x1u
+#define FATBIN_DEBUG	       0x2u
+#define FATBIN_LINUX	       0x10u
+#define FATBIN_LZ4	       0x2000u
+#define FATBIN_ZSTD	       0x8000u
+#define FATBIN_ARCH_SPECIFIC   0x100000u /* "sm_90a": for this very arch only */
+#define FATBIN_FAMILY_SPECIFIC 0x200000u /* "sm_100f": and later minors of its major */
 
 struct fatbin_entry {
 	uint16_t kind;
@@ -59,5 +60,11 @@ struct fatbin_entry {
 	uint64_t unpacked_size; /* 0: stored as it is */
 };
 _Static_assert(sizeof(struct fatbin_entry) == 64, "as nvcc lays it out");
+
+/* Where fatbin_entry.options points. */
+struct fatbin_options {
+	uint32_t offset; /* of the text, in the header */
+	uint32_t length;
+};
 
 #endif /* VGPU_FATBIN_H */

@@ -7,6 +7,12 @@
 
 #include "cudafront.h"
 
+/* Do @size bytes from @offset lie inside @length? */
+static inline bool cudafront_inside(uint64_t offset, uint64_t size, uint64_t length)
+{
+	return offset <= length && size <= length - offset;
+}
+
 /* What cudafront_init() was given; NULL before. */
 extern const struct cudafront_ops *cudafront_ops;
 
@@ -44,5 +50,10 @@ void cudafront_md2_final(struct cudafront_md2 *md2, uint8_t digest[MD2_BLOCK]);
 
 /* Slot 1 of the INTEGRITY_CHECK table. */
 CUresult cudafront_integrity_check(uint32_t version, uint64_t seconds, uint64_t answer[2]);
+
+/* ---- elf.c ---- */
+
+/* Is it a cubin in which every offset, index and length lies inside @length? */
+bool cudafront_elf_check(const void *elf, size_t length);
 
 #endif /* VGPU_CUDAFRONT_INTERNAL_H */
