@@ -37,6 +37,15 @@
 #define VGPU_RING_MIN		4096
 #define VGPU_RING_MAX		(64u << 20)
 
+/*
+ * A sleep word is zero, or VGPU_SLEEP with a count of the sleeps above it, so
+ * that it differs from one sleep to the next: one bell for a value is enough.
+ * VGPU_SLEEP_ROOM is added if the sleeper also wants to hear of moved heads.
+ */
+#define VGPU_SLEEP		(1ull << 0)
+#define VGPU_SLEEP_ROOM		(1ull << 1)
+#define VGPU_SLEEP_COUNT	(1ull << 2)
+
 /* Positions lie on lines of their own: two processors write side by side. */
 struct vgpu_position {
 	__u64	value;

@@ -101,13 +101,15 @@ void vgpu_channel_shutdown(struct vgpu_channel *ch);
 /* ---- records: the app sends on sq and receives from cq, the peer the reverse ---- */
 
 /*
- * Room for a record of @length bytes (rounded up to 8 here). NULL: the ring is
- * full (wait for vgpu_record_room()). The memory is shared: build the record
+ * Room for a record of @length bytes, header included (rounded up to 8 here).
+ * NULL, errno EAGAIN: the ring is full (wait for vgpu_record_room()); EMSGSIZE:
+ * it will never fit. The memory is shared: build the record
  * by plain stores, read nothing back. The header's length and seq are filled
  * by vgpu_record_commit(). One reservation at a time.
  */
 void *vgpu_record_reserve(struct vgpu_channel *ch, size_t length);
 bool  vgpu_record_room(struct vgpu_channel *ch, size_t length);
+/* The largest @length, header included; the least is the header alone. */
 size_t vgpu_record_max(const struct vgpu_channel *ch);
 
 /* Publish what was reserved, ring the bell if the other side sleeps; its seq. */
@@ -128,8 +130,11 @@ bool vgpu_record_pending(const struct vgpu_channel *ch);
 
 /* ---- bulk bytes: the app sends on up and receives from down, the peer the reverse ---- */
 
+/* The largest piece that is sure to find room: VGPU_CHUNK_MAX or half the ring. */
+size_t vgpu_bytes_max(const struct vgpu_channel *ch);
+
 /*
- * Room for @length (1..VGPU_CHUNK_MAX) contiguous bytes; *@pos is the position
+ * Room for @length (1..vgpu_bytes_max()) contiguous bytes; *@pos is the position
  * to tell the other side in a record. NULL: full (wait for vgpu_bytes_room()).
  * Published, in order, together with the next record that is committed.
  */

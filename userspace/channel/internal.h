@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A channel's insides, shared by the files of this folder only. What differs
+ * between the socket and the module's device is behind struct channel_ops.
+ */
+#ifndef VGPU_CHANNEL_INTERNAL_H
+#define VGPU_CHANNEL_INTERNAL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "channel/channel.h"
+#include "channel/ring.h"
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+#define CACHE_LINE	64
+
+#define NEVER		INT64_MAX	/* a deadline, in ns of CLOCK_MONOTONIC */
+
+struct channel_ops {
+	/* Wake the other side. Never blocks on an honest other side. */
+	void (*bell)(struct vgpu_channel *ch);
+	/* Wake the thread of this side that is in sleep(), or the next one. */
+	void (*poke)(struct vgpu_channel *ch);
+	/*
+	 * Wait for a bell or poke and take all that there are: 0. -ETIMEDOUT,
+	 * or -EPIPE if the other side is gone. One thread at a time.
+	 */
+	int (*sleep)(struct vgpu_channel *ch, int64_t deadline);
+
+	int (*hostmem_create)(struct vgpu_channel *ch, size_t size, void **addr,
+			      uint64_t *handle);
+	int (*hostmem_map)(struct vgpu_channel *ch, uint64_t handle, size_t size,
+			   void *hint, void **addr);
+	/* Copy between @local and the app's @app_addr. */
+	int (*app_copy)(struct vgpu_channel *ch, void *local, uint64_t app_addr,
+			size_t n, bool write);
+
+	/* Release what the backend holds and the channel with it. */
+	void (*close)(struct vgpu_channel *ch);
+	/* The same in a fork child: the other side must not notice. */
+	void (*forget)(struct vgpu_channel *ch);
+};
+
+/*
+ * This side's end of a ring it writes. Everything but what the pointers lead
+ * to is private, so nothing the other side does can change it.
+ */
+struct ring_out {
+	struct vgpu_position		*tail_word;	/* ours */
+	const struct vgpu_position	*head_word;	/* theirs */
+	uint8_t				*base;
+	uint64_t			size;
+	uint64_t			tail;		/* all reserved or sent */
+	uint64_t			head;		/* as last seen, checked */
+	bool				starved;	/* the last look found no room */
+} __attribute__((aligned(CACHE_LINE)));
+
+struct ring_in {
+	const struct vgpu_position	*tail_word;	/* theirs */
+	struct vgpu_position		*head_word;	/* ours */
+	const uint8_t			*base;
+	uint64_t			size;
+	uint64_t			head;		/* all before is released */
+	uint64_t			tail;		/* as last seen, checked */
+	uint64_t			announced;	/* head when a bell was last considered */
+	uint64_t			seq;		/* of the last record received */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Does spinning pay? Hints, read and written by any thread. */
+struct spin {
+	uint32_t	budget_ns;	/* how long to spin after the first burst */
+	uint32_t	probe_in;	/* waits until a full spin is tried */
+	uint32_t	probe_every;
+	int		spinners;	/* threads of this side that spin now */
+	int		processors;	/* that this process may run on */
+};
+
+/* The threads of this side that sleep. All but @waiters is under @lock. */
+struct waiters {
+	pthread_mutex_t	lock;
+	pthread_cond_t	cond;		/* generation or on_bell changed */
+	uint64_t	generation;	/* grows when conditions must be looked at */
+	uint64_t	armed;		/* value of our sleep word; 0: take a new one */
+	uint64_t	values;		/* how many values were taken */
+	uint32_t	sleeps;
+	int		waiters;	/* threads on the way to sleep or asleep */
+	bool		on_bell;	/* one of them is in ops->sleep() */
+};
+
+/* The mapped memory of a channel; both ends of a pair share one. */
+struct channel_memory {
+	uint8_t	*base;
+	size_t	size;
+	int	users;
+};
+
+struct vgpu_channel {
+	/* The way of every call: producer, consumer, bell. */
+	struct ring_out			records_out;
+	uint64_t			seq_out;	/* of the last record sent */
+	uint64_t			reserved;	/* length of the open record, 0: none */
+	const struct vgpu_position	*their_sleep;
+	uint64_t			rung;		/* sleep word we last rang for */
+
+	struct ring_in			records_in;
+	struct ring_out			bytes_out;
+	struct ring_in			bytes_in;
+	pthread_mutex_t			publish_lock;	/* guards bytes_published */
+	uint64_t			bytes_published;
+
+	const struct channel_ops	*ops;
+	enum vgpu_side			side;
+	bool				lost;
+	const char			*fault;
+	int				pid;		/* of the other side */
+	struct vgpu_position		*our_sleep;
+	struct spin			spin;
+	struct waiters			wait;
+	struct channel_memory		*memory;
+	struct vgpu_ring_sizes		sizes;
+};
+
+/* ---- bells (wait.c) ---- */
+
+void vgpu_spin_init(struct spin *s);
+
+/* Take the other side's sleep word @word as rung and ring, if nobody did. */
+void vgpu_channel_ring(struct vgpu_channel *ch, uint64_t word);
+
+/* After a tail moved: whoever sleeps on the other side wants to know. */
+static inline void channel_announce_tail(struct vgpu_channel *ch)
+{
+	uint64_t word;
+
+	ring_barrier();
+	word = ring_load_sleep(ch->their_sleep);
+	if (unlikely(word) && word != ring_get(ch->rung))
+		vgpu_channel_ring(ch, word);
+}
+
+/* After a head moved: only a side that waits for room wants to know. */
+static inline void channel_announce_head(struct vgpu_channel *ch)
+{
+	uint64_t word;
+
+	ring_barrier();
+	word = ring_load_sleep(ch->their_sleep);
+	if (unlikely(word & VGPU_SLEEP_ROOM) && word != ring_get(ch->rung))
+		vgpu_channel_ring(ch, word);
+}
+
+/* ---- channel.c ---- */
+
+/*
+ * Fill @ch (zeroed, with its backend's ops and side) and take a reference of
+ * @memory, whose size fits @sizes.
+ */
+void vgpu_channel_init(struct vgpu_channel *ch, struct channel_memory *memory,
+		       const struct vgpu_ring_sizes *sizes);
+/* Undo it. @unmap: false in a fork child, which has no such mapping. */
+void vgpu_channel_fini(struct vgpu_channel *ch, bool unmap);
+
+/* The other side broke the format: remember @what, lose the channel; -EPROTO. */
+int vgpu_channel_fail(struct vgpu_channel *ch, const char *what);
+/* The other side is gone, or this one gave up. */
+void vgpu_channel_lose(struct vgpu_channel *ch);
+
+/* Position of the producer's ring, checked: false and a fault if it is a lie. */
+bool vgpu_ring_refresh_head(struct vgpu_channel *ch, struct ring_out *out);
+bool vgpu_ring_refresh_tail(struct vgpu_channel *ch, struct ring_in *in,
+			    uint64_t align);
+
+/* ---- memory.c ---- */
+
+/* Size of a channel's memory, or 0 if the ring sizes are not allowed. */
+size_t vgpu_memory_size(const struct vgpu_ring_sizes *sizes);
+/* A sealed memfd of @size bytes. */
+int vgpu_memory_make(const char *name, size_t size);
+/* Is @fd a memfd of exactly @size bytes that nobody can resize any more? */
+int vgpu_memory_check(int fd, size_t size);
+/*
+ * Map a channel's memory, only what @side writes writable; both sides' parts
+ * if @whole.
+ */
+int vgpu_memory_map(struct channel_memory **out, int fd,
+		    const struct vgpu_ring_sizes *sizes, enum vgpu_side side,
+		    bool whole);
+void vgpu_memory_put(struct channel_memory *memory, bool unmap);
+
+static inline int64_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static inline int64_t clock_deadline(int timeout_ms)
+{
+	return timeout_ms < 0 ? NEVER : clock_now() + timeout_ms * 1000000ll;
+}
+
+#endif /* VGPU_CHANNEL_INTERNAL_H */
