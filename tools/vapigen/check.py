@@ -26,6 +26,9 @@ def check_names(spec):
             once(names, symbol.twin, symbol.proc.place, f"'{symbol.twin}'")
         if symbol.how == "call":
             once(opcodes, symbol.opcode, symbol.place, f"number {symbol.opcode:#05x}")
+        if not symbol.proc and not symbol.internal:
+            raise SpecError(symbol.place, f"'{symbol.name}' has no proc line: cuGetProcAddress "
+                            "would not find it")
         if symbol.proc:
             version = (symbol.proc.name, symbol.proc.since)
             once(versions, version, symbol.proc.place, f"'{version[0]}' of version {version[1]}")
