@@ -145,7 +145,8 @@ CUresult cudafront_fatbin_trim(const void *fatbin, size_t length, int major,
 
 /*
  * Unpack an entry (stored, LZ4, zstd). malloc'ed to *@out, a NUL is put
- * behind. Lengths above CUDAFRONT_UNPACK_MAX are refused.
+ * behind. Lengths above CUDAFRONT_UNPACK_MAX are refused. The length of PTX is
+ * that of its text, without the NULs that a container pads it with.
  */
 #define CUDAFRONT_UNPACK_MAX	(1u << 30)
 CUresult cudafront_entry_unpack(const struct cudafront_entry *entry, void **out,

@@ -207,6 +207,12 @@ static bool believable(const struct cudafront_entry *e)
 	return !(e->flags & FATBIN_LZ4) || e->length / LZ4_MAX_RATIO <= e->payload_length;
 }
 
+/* Containers hold PTX with its NUL and padding; text is what comes before. */
+static size_t without_padding(const struct cudafront_entry *e, const char *bytes)
+{
+	return e->ptx ? strnlen(bytes, e->length) : e->length;
+}
+
 CUresult cudafront_entry_unpack(const struct cudafront_entry *entry, void **out,
 				size_t *out_length)
 {
@@ -223,6 +229,6 @@ CUresult cudafront_entry_unpack(const struct cudafront_entry *entry, void **out,
 	}
 	bytes[entry->length] = '\0';
 	*out = bytes;
-	*out_length = entry->length;
+	*out_length = without_padding(entry, bytes);
 	return CUDA_SUCCESS;
 }

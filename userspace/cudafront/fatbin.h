@@ -30,6 +30,7 @@ struct fatbin_header {
 };
 _Static_assert(sizeof(struct fatbin_header) == 16, "as nvcc lays it out");
 
+/* Others exist, such as 8 for what -dlto leaves to a linker; no driver loads them. */
 enum fatbin_kind {
 	FATBIN_PTX = 1,
 	FATBIN_ELF = 2,
