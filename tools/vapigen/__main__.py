@@ -8,6 +8,8 @@ import check
 import emit_calls
 import emit_client
 import emit_driver
+import emit_exports
+import emit_public
 import emit_serve
 from parse import Parser
 from spec import SpecError
@@ -21,6 +23,11 @@ FILES = {
     "serve.c": emit_serve.source,
     "driver.h": emit_driver.header,
     "driver.c": emit_driver.source,
+    "public.c": emit_public.source,
+    "procs.c": emit_exports.procs,
+    "unsupported.h": emit_exports.unsupported_header,
+    "unsupported.c": emit_exports.unsupported,
+    "exports.map": emit_exports.version_script,
 }
 
 

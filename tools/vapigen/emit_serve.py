@@ -3,7 +3,7 @@
 decoder that calls the driver or a hook."""
 from limits import conditions, refuse
 from spec import KINDS
-from text import banner, declare, function, wrapped
+from text import assigned, banner, declare, function, wrapped
 import layout
 
 HEADER = """#ifndef VGPU_GEN_SERVE_H
@@ -238,7 +238,7 @@ def finish(call):
 def body(call):
     follows = bool(call.replies or put(call))
     looked = [a for a in call.args if a.type == "device" or a.type == "handle" and not a.out]
-    lines = [f"\tconst struct vgpu_{call.name}_in *in = (const void *)q;"]
+    lines = assigned(f"const struct vgpu_{call.name}_in *in", "(const void *)q")
     if call.replies:
         lines.append(f"\tstruct vgpu_{call.name}_out *out;")
     if any(a.variable for a in call.requests):

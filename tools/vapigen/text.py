@@ -9,10 +9,13 @@ def width(line):
     return len(line.expandtabs(TAB))
 
 
-def banner(spec, what, comment="/*"):
+def made_of(spec):
+    return f"Made by tools/vapigen of {spec.path.rsplit('/', 1)[-1]}; do not edit."
+
+
+def banner(spec, what):
     """The head of a generated file."""
-    source = f"Made by tools/vapigen of {spec.path.rsplit('/', 1)[-1]}; do not edit."
-    return ["/* SPDX-License-Identifier: MIT */", f"/* {what} {source} */"]
+    return ["/* SPDX-License-Identifier: MIT */", f"/* {made_of(spec)} */", f"/* {what} */"]
 
 
 def wrapped(head, items, tail, comma=","):
@@ -37,6 +40,12 @@ def wrapped(head, items, tail, comma=","):
 def function(result, name, params, body):
     """A whole function."""
     return wrapped(f"{result}{name}(", params or ["void"], ")") + ["{", *body, "}", ""]
+
+
+def assigned(left, right):
+    """An assignment or initialisation as a line, or as two if it is long."""
+    line = f"\t{left} = {right};"
+    return [line] if width(line) <= COLUMNS else [f"\t{left} =", f"\t\t{right};"]
 
 
 def declare(c_type, name):

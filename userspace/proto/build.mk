@@ -4,8 +4,10 @@
 VAPI_SPEC    := userspace/proto/cuda.vapi
 VAPIGEN	     := $(PYTHON) -B tools/vapigen
 VAPIGEN_SRC  := $(wildcard tools/vapigen/*.py)
-VAPI_HEADERS := $(addprefix $(B)/gen/,calls.h client.h serve.h driver.h)
-VAPI_FILES   := $(VAPI_HEADERS) $(addprefix $(B)/gen/,calls.c client.c serve.c driver.c)
+VAPI_HEADERS := $(addprefix $(B)/gen/,calls.h client.h serve.h driver.h unsupported.h)
+VAPI_SOURCES := $(addprefix $(B)/gen/,calls.c client.c public.c serve.c driver.c \
+		  procs.c unsupported.c)
+VAPI_FILES   := $(VAPI_HEADERS) $(VAPI_SOURCES) $(B)/gen/exports.map
 
 GEN	 += $(VAPI_HEADERS)
 CPPFLAGS += -I$(B)
@@ -23,3 +25,6 @@ gen-objects = $(patsubst %,$(B)/obj/gen/%.o,$(1))
 
 PROTO_OBJS := $(call objects,userspace/proto,hello.c) $(call gen-objects,calls)
 SERVE_OBJS := $(call gen-objects,serve driver)
+# softgpu exports the same symbols as libcuda; both link with gen/exports.map.
+FRONT_GEN_OBJS := $(call gen-objects,unsupported procs)
+CLIENT_OBJS := $(call gen-objects,client public) $(FRONT_GEN_OBJS)
