@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Kills the application, its worker or the server in the middle of work.
+
+Nobody may hang; processes and device memory of the dead must be gone within a
+second; a new program must run at once. Prints TAP.
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import sys
+import time
+
+from harness import Setup, Tap, session_members, wait_until
+
+GONE_IN = 1.0
+
+
+class Kills:
+    def __init__(self, setup, programs, factor):
+        self.setup = setup
+        self.programs = programs
+        self.factor = factor    # sanitizers are slow
+        self.all_free = self.free_memory()
+
+    def start_busy(self, *extra):
+        return self.setup.start([self.programs + "/busy", "0", *extra])
+
+    def start_ready(self, *extra):
+        busy = self.start_busy(*extra)
+        if not busy.wait_output("READY", 30 * self.factor):
+            text = busy.output()
+            busy.end()
+            raise AssertionError("busy never got ready:\n" + text)
+        assert self.setup.workers(), "the server has no worker process"
+        return busy
+
+    def run(self, name):
+        """A program's output; it must pass and be quick."""
+        process = self.setup.start([self.programs + "/" + name])
+        status = process.wait(10 * self.factor)
+        text = process.output()
+        process.end()
+        assert status == 0, "%s afterwards: status %s\n%s" % (name, status, text)
+        return text
+
+    def free_memory(self):
+        """MiB free on the device, as a new program sees it."""
+        return int(re.search(r"(\d+) of \d+ MiB are free", self.run("memory_info")).group(1))
+
+    def workers_end(self):
+        took = wait_until(lambda: not self.setup.workers(), GONE_IN * self.factor)
+        assert took is not None, "workers %s live on" % self.setup.workers()
+
+    def all_is_well(self):
+        self.workers_end()
+        self.run("vector_add")
+        free = self.free_memory()
+        assert free >= self.all_free - 4, "%d MiB are free, not %d" % (free, self.all_free)
+
+    def app_ends(self, busy):
+        """It gets an error, which busy answers by exit status 1."""
+        status = busy.wait(GONE_IN * self.factor)
+        assert status is not None, "the application hangs\n" + busy.output()
+        assert status == 1, "the application ended with %d\n%s" % (status, busy.output())
+        assert "cudaError" in busy.output(), "no CUDA error was seen\n" + busy.output()
+
+    # ---- tests: what is killed, and who must notice ----
+
+    def app(self):
+        busy = self.start_ready()
+        busy.kill()
+        self.all_is_well()
+        busy.end()
+
+    def app_by_sigterm(self):
+        busy = self.start_ready()
+        busy.kill(signal.SIGTERM)
+        self.all_is_well()
+        busy.end()
+
+    def app_with_child(self):
+        """A sleeping child has copies of all the application's descriptors."""
+        busy = self.start_ready("child")
+        busy.kill()
+        try:
+            assert session_members(busy.pid), "the child is gone: nothing is tested"
+            self.all_is_well()
+        finally:
+            busy.end()
+
+    def app_at_any_time(self):
+        """Also while it connects, loads code, allocates."""
+        for _ in range(12):
+            busy = self.start_busy()
+            time.sleep(random.uniform(0, 0.4))
+            busy.kill()
+            self.workers_end()
+            busy.end()
+        self.all_is_well()
+
+    def app_stopped_then_killed(self):
+        """A stopped application must not keep others from working."""
+        busy = self.start_ready()
+        os.kill(busy.pid, signal.SIGSTOP)
+        self.run("vector_add")
+        busy.kill()
+        self.all_is_well()
+        busy.end()
+
+    def worker(self):
+        busy = self.start_ready()
+        for pid in self.setup.workers():
+            os.kill(pid, signal.SIGKILL)
+        self.app_ends(busy)
+        busy.end()
+        self.all_is_well()
+
+    def worker_of_another(self):
+        """The death of one worker is nothing to another client."""
+        one = self.start_ready()
+        first = self.setup.workers()
+        two = self.start_ready()
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        self.app_ends(one)
+        time.sleep(0.3)
+        assert two.popen.poll() is None, "the other application died\n" + two.output()
+        two.kill()
+        one.end()
+        two.end()
+        self.all_is_well()
+
+    def server(self):
+        busy = self.start_ready()
+        workers = self.setup.workers()
+        self.setup.server.kill()
+        self.app_ends(busy)
+        left = lambda: [pid for pid in workers if os.path.exists("/proc/%d" % pid)]
+        assert wait_until(lambda: not left(), GONE_IN * self.factor) is not None, \
+            "workers %s outlive the server" % left()
+        busy.end()
+        self.setup.server.end()
+        self.setup.start_server()
+        self.all_is_well()
+
+    TESTS = [app, app_by_sigterm, app_with_child, app_at_any_time, app_stopped_then_killed,
+             worker, worker_of_another, server]
+
+
+def run(kills, test, tap):
+    name = "kill/" + test.__name__
+    try:
+        test(kills)
+    except AssertionError as error:
+        log = "\n".join(kills.setup.server.output().splitlines()[-30:])
+        tap.result(False, name, "", "%s\n--- server:\n%s" % (error, log))
+        kills.setup.server.end()
+        kills.setup.start_server()
+    else:
+        reports = kills.setup.san.reports()
+        tap.result(not reports, name, "", "\n".join(reports))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
+    parser.add_argument("--san", choices=["address", "thread"], default="")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    programs = os.path.abspath((options.programs or options.build + "/e2e") + "/static")
+    tap = Tap()
+    setup = Setup(options.build, "remote", options.san)
+    if setup.missing():
+        tap.result(False, "kill", "not built: " + setup.missing())
+        return tap.end()
+    with setup:
+        kills = Kills(setup, programs, 5 if options.san else 1)
+        for test in Kills.TESTS:
+            if not options.names or test.__name__ in options.names:
+                run(kills, test, tap)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the CUDA test programs with a given libcuda; prints TAP.
+
+    run.py --mode direct|remote|native [--variant V] [names...]
+
+direct: on the software GPU; remote: through vgpu and a server that this script
+starts on the software GPU; native: on whatever libcuda the system has. A
+program passes if it exits with 0 and says PASS last, in time, and no sanitizer
+has found anything; exit status 4 is a skip.
+"""
+
+import argparse
+import os
+import sys
+
+from harness import Setup, Tap
+
+OLD = {"old-11.8": "11.8", "old-12.4": "12.4"}
+# Programs with host threads: what ThreadSanitizer is for.
+THREADED = ["threads", "busy", "streams", "host_functions", "pinned_copies", "two_gpus",
+            "exit_dirty", "concurrent_kernels"]
+# With ThreadSanitizer a forked child of a program with threads cannot go on.
+NOT_WITH_SAN = {"thread": {"fork_child"}}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--mode", choices=["direct", "remote", "native"], default="direct")
+    parser.add_argument("--variant", default="static", help="static, shared, ptds, old-11.8, …")
+    parser.add_argument("--build", default="build", help="where the libraries are")
+    parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
+    parser.add_argument("--san", choices=["address", "thread"], default="")
+    parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--threaded", action="store_true", help="only programs with threads")
+    parser.add_argument("--verbose", action="store_true", help="show output of what passes, too")
+    parser.add_argument("names", nargs="*")
+    return parser.parse_args()
+
+
+def programs(options, folder):
+    if options.names:
+        return options.names
+    if options.threaded:
+        return THREADED
+    if not os.path.isdir(folder):
+        return []
+    return sorted(name for name in os.listdir(folder)
+                  if "." not in name and os.access(os.path.join(folder, name), os.X_OK))
+
+
+def last_line(text):
+    lines = text.rstrip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def judge(status, text, reports):
+    """None: passed; else what went wrong."""
+    if status is None:
+        return "did not end in time"
+    if status < 0:
+        return "killed by signal %d" % -status
+    if reports:
+        return "sanitizer report"
+    if status:
+        return "exit status %d" % status
+    if last_line(text) != "PASS":
+        return "did not say PASS"
+    return None
+
+
+def run_one(setup, tap, path, label, options):
+    process = setup.start([path])
+    status = process.wait(options.timeout)
+    text = process.output()
+    reports = setup.san.reports()
+    server_died = setup.server and setup.server.popen.poll() is not None
+    process.end()
+    if status == 4:
+        tap.skip(label, last_line(text).partition(" ")[2])
+        return
+    why = judge(status, text, reports) or ("the server died" if server_died else None)
+    if why:
+        if setup.server:
+            text += "--- server:\n" + "\n".join(setup.server.output().splitlines()[-30:])
+        tap.result(False, label, why, "\n".join([text] + reports))
+    else:
+        tap.result(True, label)
+        if options.verbose:
+            print("".join("#   %s\n" % line for line in text.splitlines()), end="")
+    if server_died:
+        setup.server.end()
+        setup.start_server()
+
+
+def main():
+    options = arguments()
+    folder = os.path.abspath(os.path.join(options.programs or options.build + "/e2e",
+                                          options.variant))
+    runtimes = os.path.join(os.path.dirname(folder), "runtimes")
+    libraries = os.path.join(runtimes, OLD[options.variant]) if options.variant in OLD else None
+    prefix = "%s/%s%s" % (options.mode, options.variant, "/" + options.san if options.san else "")
+    tap = Tap()
+    if options.san:
+        options.timeout *= 4
+    if libraries and not os.path.isdir(libraries):
+        tap.skip(prefix, "this runtime library could not be fetched")
+        return tap.end()
+    setup = Setup(options.build, options.mode, options.san, libraries)
+    if setup.missing():
+        tap.result(False, prefix, "not built: " + setup.missing())
+        return tap.end()
+    with setup:
+        for name in programs(options, folder):
+            if name not in NOT_WITH_SAN.get(options.san, ()):
+                run_one(setup, tap, os.path.join(folder, name), prefix + "/" + name, options)
+    if not tap.count:
+        tap.result(False, prefix, "no programs in " + folder)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
