@@ -95,8 +95,8 @@ def build(call):
     """Reserve the record and fill it."""
     sent = [a for a in call.requests if a.variable]
     size = " + ".join(["sizeof(*in)"] + [f"vgpu_pad8({a.name}_len)" for a in sent])
-    lines = [f"\tin = vgpu_submit_begin(session, {size});", "\tif (!in)",
-             "\t\treturn vgpu_submit_lost(session);"] + initialiser(call)
+    lines = wrapped("\tin = vgpu_submit_begin(", ["session", size], ");")
+    lines += ["\tif (!in)", "\t\treturn vgpu_submit_lost(session);"] + initialiser(call)
     where = "in + 1"
     for i, arg in enumerate(sent):
         put = f"vgpu_put_bytes({where}, {arg.name}, {arg.name}_len);"

@@ -9,17 +9,6 @@ def names(spec):
     return sorted(calls + [(d.name, d.optional) for d in spec.drivers])
 
 
-CUDA_H = """/* Here each name means the function of that name; cuda.h otherwise renames some by macros. */
-#if defined(__cuda_cuda_h__) && !defined(__CUDA_API_VERSION_INTERNAL)
-#error "include gen/driver.h before cuda.h, or define __CUDA_API_VERSION_INTERNAL"
-#endif
-#ifndef __CUDA_API_VERSION_INTERNAL
-#define __CUDA_API_VERSION_INTERNAL
-#endif
-#include <cuda.h>
-#include <cudaProfiler.h>"""
-
-
 def optional_note(spec):
     optional = [name for name, is_optional in names(spec) if is_optional]
     return [f"/* These may be NULL: {', '.join(optional)}. */"] if optional else []
@@ -28,7 +17,7 @@ def optional_note(spec):
 def header(spec):
     lines = banner(spec, "The driver beneath, as a table.")
     lines += ["#ifndef VGPU_GEN_DRIVER_H", "#define VGPU_GEN_DRIVER_H", "",
-              *CUDA_H.split("\n"), "#include <stddef.h>", "",
+              '#include "proto/cuda_api.h"', "#include <stddef.h>", "",
               "#define VGPU_DRIVER_FUNCTION(name) __typeof__(&name) name", ""] + optional_note(spec) + [
               "struct vgpu_driver {"]
     lines += [f"\tVGPU_DRIVER_FUNCTION({n});" for n, _ in names(spec)]

@@ -68,7 +68,7 @@ def twin_body(call, stream):
 
 def source(spec):
     lines = banner(spec, "Public functions that do no more than their call.")
-    lines += ['#include "libcuda/api.h"', "#include <cudaProfiler.h>", ""]
+    lines += ['#include "proto/cuda_api.h"', '#include "libcuda/api.h"', ""]
     for call in spec.calls:
         if call.internal:
             continue
