@@ -175,6 +175,7 @@ class Setup:
         self.folder = tempfile.mkdtemp(prefix="vgpu-e2e-")
         self.san = Sanitizer(san, self.folder)
         self.server = None
+        self.server_said = 0    # characters of its output that were looked at
 
     def __enter__(self):
         if self.mode == "remote":
@@ -218,6 +219,7 @@ class Setup:
     def start_server(self):
         env = dict(os.environ, SOFTGPU_DEVICES=str(self.devices))
         env.update(self.san.environment(False))
+        self.server_said = 0
         self.server = Process(
             [self.build + "/vgpu-server", "--socket", self.socket_path, "--libcuda",
              self.build + "/softgpu/libcuda.so.1", "--cache", self.folder + "/cache"],
@@ -231,10 +233,18 @@ class Setup:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
             try:
                 probe.connect(self.socket_path)
-            except OSError as error:
-                # a socket of another type listens: that answers as well
-                return error.errno == 91
+            except OSError:
+                return False
             return True
+
+    def findings(self, text):
+        """Sanitizer reports of everybody since the last call; text: of a program."""
+        found = self.san.reports()
+        if self.san.kind:
+            said = self.server.output() if self.server else ""
+            new, self.server_said = said[self.server_said:], len(said)
+            found += [part for part in (text, new) if FINDING.search(part)]
+        return found
 
     def workers(self):
         return descendants(self.server.pid)

@@ -161,7 +161,7 @@ def run(kills, test, tap):
         kills.setup.server.end()
         kills.setup.start_server()
     else:
-        reports = kills.setup.san.reports()
+        reports = kills.setup.findings("")
         tap.result(not reports, name, "", "\n".join(reports))
 
 

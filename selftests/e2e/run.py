@@ -73,7 +73,7 @@ def run_one(setup, tap, path, label, options):
     process = setup.start([path])
     status = process.wait(options.timeout)
     text = process.output()
-    reports = setup.san.reports()
+    reports = setup.findings(text)
     server_died = setup.server and setup.server.popen.poll() is not None
     process.end()
     if status == 4:
