@@ -12,8 +12,15 @@ $(eval $(call unit-test,cudafront,proc_address,$(cudafront_core) $(call objects,
 $(eval $(call unit-test,cudafront,visible,$(call objects,userspace/cudafront,visible.c)))
 $(eval $(call unit-test,cudafront,errors,$(call objects,userspace/cudafront,errors.c),$$(cudafront_runtime)))
 $(eval $(call unit-test,cudafront,images,$(call objects,userspace/cudafront,image.c fatbin.c elf.c),$$(CUDAFRONT_LIBS)))
+$(eval $(call unit-test,cudafront,runtime,| $(CUDAFRONT_T)/driver/libcuda.so.1,$$(cudafront_runtime)))
 
 cudafront_runtime := -L$(CUDA_HOME)/lib64 -lcudart -Wl,-rpath,$(CUDA_HOME)/lib64
+
+$(CUDAFRONT_T)/driver/libcuda.so.1: $(cudafront_core) \
+		$(call objects,userspace/cudafront,proc_address.c errors.c) \
+		$(B)/obj/selftests/cudafront/driver.o
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libcuda.so.1 -o $@ $^
 
 # Every CUresult that the cuda.h of this build knows.
 $(B)/gen/cuda_results.h: $(CUDA_HOME)/include/cuda.h

@@ -7,6 +7,8 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NDEVICES 2
@@ -154,6 +156,39 @@ TEST(other_slots_are_not_supported)
 		CHECK_EQ(((CUresult(*)(void))t[k])(), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(((CUresult(*)(void))c[1])(), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(((CUresult(*)(void))c[94])(), CUDA_ERROR_NOT_SUPPORTED);
+}
+
+/* In a child, since the environment is read once. */
+static void call_traced(int output)
+{
+	const uintptr_t *t = table(TOOLS_MODULE);
+
+	setenv("CUDAFRONT_TRACE", "1", 1);
+	cudafront_init(&ops);
+	dup2(output, STDERR_FILENO);
+	((CUresult(*)(void))t[1])();
+	((CUresult(*)(void))t[1])();
+	((CUresult(*)(void))t[63])();
+	_exit(0);
+}
+
+TEST(a_refusal_is_told_once)
+{
+	char text[512] = "";
+	int ends[2], n = 0;
+	pid_t pid;
+
+	REQUIRE(!pipe(ends));
+	pid = fork();
+	if (!pid)
+		call_traced(ends[1]);
+	close(ends[1]);
+	for (ssize_t r; (r = read(ends[0], text + n, sizeof(text) - 1 - n)) > 0;)
+		n += r;
+	close(ends[0]);
+	waitpid(pid, NULL, 0);
+	CHECK(!strcmp(text, "cudafront: slot 1 of table TOOLS_MODULE is not supported\n"
+			    "cudafront: slot 63 of table TOOLS_MODULE is not supported\n"));
 }
 
 TEST(cudart_interface)
