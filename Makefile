@@ -50,7 +50,11 @@ ALL	:=
 TESTS	:=	# programs and scripts that print TAP, run by make check
 GEN	:=	# generated headers that must exist before anything is compiled
 
-include $(sort $(wildcard userspace/*/build.mk tools/*/build.mk selftests/*/build.mk))
+# First the parts that others link.
+BASE	:= $(patsubst %,userspace/%/build.mk,proto channel cudafront)
+include $(wildcard $(BASE))
+include $(sort $(filter-out $(BASE),$(wildcard userspace/*/build.mk tools/*/build.mk)))
+include $(sort $(wildcard selftests/*/build.mk))
 
 all: $(ALL)
 

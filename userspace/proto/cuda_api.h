@@ -17,4 +17,9 @@
 #include <cuda.h>
 #include <cudaProfiler.h>
 
+/* Forms that cuda.h no longer declares; programs built before CUDA 13 use them. */
+CUresult CUDAAPI cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev);
+CUresult CUDAAPI cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *paramsArray, int numParams,
+				unsigned int flags, CUdevice dev);
+
 #endif /* VGPU_CUDA_API_H */

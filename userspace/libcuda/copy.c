@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies. What the two addresses are decides the way:
+ *
+ *	pageable to device	through the up ring in chunks; returns when the
+ *				bytes are in the ring, as a driver returns when
+ *				they are staged
+ *	device to pageable	through the down ring; returns when they are here
+ *	page-locked, allocated	one record; the worker copies in place when the
+ *				stream gets there
+ *	page-locked, registered	one record; the worker reads or writes the app's
+ *				pages when the stream gets there. A synchronous
+ *				copy goes as if pageable: that is no slower
+ *	device to device	one record
+ */
+#include <string.h>
+#include "libcuda/memory.h"
+#include "libcuda/stream.h"
+#include "libcuda/submit.h"
+
+struct copy {
+	struct vgpu_call_place	p;
+	uint64_t		stream;
+	bool			sync;
+};
+
+static CUresult copy_begin(struct copy *c, CUstream stream, bool sync)
+{
+	CUresult r = vgpu_place(&c->p);
+
+	c->sync = sync;
+	return r ? r : vgpu_wire_stream(&c->p, stream, &c->stream);
+}
+
+static CUresult copy_wait(struct copy *c)
+{
+	return vgpu_call_cuStreamSynchronize(c->p.session, c->p.ctx, c->p.flags, c->stream);
+}
+
+/* The kind of host memory at @address if all @n bytes are of one piece, else pageable. */
+static enum vgpu_memory_kind host_kind(struct copy *c, const void *address, size_t n,
+				       struct vgpu_memory *m)
+{
+	uint64_t at = (uintptr_t)address;
+
+	vgpu_memory_find(at, m);
+	if (m->kind == VGPU_MEMORY_HOST || m->session != c->p.session || n > m->size - (at - m->start))
+		return VGPU_MEMORY_HOST;
+	return m->kind;
+}
+
+static CUresult copy_pinned(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
+			    size_t n, const struct vgpu_memory *m)
+{
+	CUresult r = vgpu_call_vgpu_memcpy_pinned(c->p.session, c->p.ctx, c->p.flags, way, dev,
+						  m->hostmem, (uintptr_t)host - m->start, n,
+						  c->stream);
+
+	return r || !c->sync ? r : copy_wait(c);
+}
+
+static CUresult copy_registered(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
+				size_t n)
+{
+	return vgpu_call_vgpu_memcpy_registered(c->p.session, c->p.ctx, c->p.flags, way, dev,
+						(uintptr_t)host, n, c->stream);
+}
+
+static CUresult chunk_up(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
+{
+	struct vgpu_session *s = c->p.session;
+	uint64_t pos;
+	CUresult r;
+
+	pthread_mutex_lock(&s->upload);
+	r = vgpu_upload(s, src, n, &pos);
+	if (!r)
+		r = vgpu_call_vgpu_memcpy_up(s, c->p.ctx, c->p.flags, dst, c->stream, pos, n);
+	pthread_mutex_unlock(&s->upload);
+	return r;
+}
+
+static CUresult copy_up(struct copy *c, CUdeviceptr dst, const uint8_t *src, size_t n)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	while (n && !r) {
+		size_t part = n < VGPU_CHUNK_MAX ? n : VGPU_CHUNK_MAX;
+
+		r = chunk_up(c, dst, src, part);
+		dst += part;
+		src += part;
+		n -= part;
+	}
+	return r;
+}
+
+static CUresult copy_down(struct copy *c, void *dst, CUdeviceptr src, size_t n)
+{
+	struct vgpu_transfer t = { .to = dst, .length = n };
+	CUresult r;
+
+	vgpu_transfer_add(c->p.session, &t);
+	r = vgpu_call_vgpu_memcpy_down(c->p.session, c->p.ctx, c->p.flags, src, n, t.id, c->stream);
+	vgpu_transfer_remove(c->p.session, &t);
+	return r ? r : t.received == n ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN;
+}
+
+static CUresult to_device(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
+{
+	CUresult r = vgpu_memory_within(&c->p, dst, n);
+	struct vgpu_memory m;
+
+	if (r)
+		return r;
+	switch (host_kind(c, src, n, &m)) {
+	case VGPU_MEMORY_PINNED:
+		return copy_pinned(c, VGPU_COPY_TO_DEVICE, dst, src, n, &m);
+	case VGPU_MEMORY_REGISTERED:
+		if (!c->sync)
+			return copy_registered(c, VGPU_COPY_TO_DEVICE, dst, src, n);
+		/* fall through */
+	default:
+		return copy_up(c, dst, src, n);
+	}
+}
+
+static CUresult to_host(struct copy *c, void *dst, CUdeviceptr src, size_t n)
+{
+	CUresult r = vgpu_memory_within(&c->p, src, n);
+	struct vgpu_memory m;
+
+	if (r)
+		return r;
+	switch (host_kind(c, dst, n, &m)) {
+	case VGPU_MEMORY_PINNED:
+		return copy_pinned(c, VGPU_COPY_TO_HOST, src, dst, n, &m);
+	case VGPU_MEMORY_REGISTERED:
+		if (!c->sync)
+			return copy_registered(c, VGPU_COPY_TO_HOST, src, dst, n);
+		/* fall through */
+	default:
+		return copy_down(c, dst, src, n);
+	}
+}
+
+static CUresult on_device(struct copy *c, CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	CUresult r = vgpu_memory_within(&c->p, dst, n);
+
+	if (!r)
+		r = vgpu_memory_within(&c->p, src, n);
+	if (r)
+		return r;
+	return vgpu_call_cuMemcpyDtoDAsync_v2(c->p.session, c->p.ctx, c->p.flags, dst, src, n,
+					      c->stream);
+}
+
+static bool device_side(uint64_t address)
+{
+	struct vgpu_memory m;
+
+	vgpu_memory_find(address, &m);
+	return vgpu_memory_on_device(&m);
+}
+
+static CUresult htod(CUdeviceptr dst, const void *src, size_t n, CUstream stream, bool sync)
+{
+	struct copy c;
+	CUresult r = copy_begin(&c, stream, sync);
+
+	if (r || !n)
+		return r;
+	return src ? to_device(&c, dst, src, n) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult dtoh(void *dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
+{
+	struct copy c;
+	CUresult r = copy_begin(&c, stream, sync);
+
+	if (r || !n)
+		return r;
+	return dst ? to_host(&c, dst, src, n) : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult dtod(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
+{
+	struct copy c;
+	CUresult r = copy_begin(&c, stream, sync);
+
+	return r || !n ? r : on_device(&c, dst, src, n);
+}
+
+/* cuMemcpy: each address says by itself what it is. */
+static CUresult any(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
+{
+	struct copy c;
+	CUresult r = copy_begin(&c, stream, sync);
+
+	if (r || !n)
+		return r;
+	if (!dst || !src)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (device_side(dst) && device_side(src))
+		return on_device(&c, dst, src, n);
+	if (device_side(dst))
+		return to_device(&c, dst, (const void *)(uintptr_t)src, n);
+	if (device_side(src))
+		return to_host(&c, (void *)(uintptr_t)dst, src, n);
+	r = copy_wait(&c);
+	if (!r)
+		memcpy((void *)(uintptr_t)dst, (const void *)(uintptr_t)src, n);
+	return r;
+}
+
+static CUresult peer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcontext src_ctx,
+		     size_t n, CUstream stream)
+{
+	uint64_t dst_wire, src_wire;
+	struct copy c;
+	CUresult r = copy_begin(&c, stream, false);
+
+	if (!r)
+		r = vgpu_wire_ctx(&c.p, dst_ctx, &dst_wire);
+	if (!r)
+		r = vgpu_wire_ctx(&c.p, src_ctx, &src_wire);
+	if (r || !n)
+		return r;
+	r = vgpu_memory_within(&c.p, dst, n);
+	if (!r)
+		r = vgpu_memory_within(&c.p, src, n);
+	if (r)
+		return r;
+	return vgpu_call_cuMemcpyPeerAsync(c.p.session, c.p.ctx, c.p.flags, dst, dst_wire, src,
+					   src_wire, n, c.stream);
+}
+
+/* A NULL stream in the per-thread form of a function. */
+static CUstream ptsz(CUstream stream)
+{
+	return stream ? stream : CU_STREAM_PER_THREAD;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dst, const void *src, size_t n)
+{
+	return htod(dst, src, n, NULL, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyHtoD_v2_ptds(CUdeviceptr dst, const void *src, size_t n)
+{
+	return htod(dst, src, n, CU_STREAM_PER_THREAD, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyHtoDAsync_v2(CUdeviceptr dst, const void *src, size_t n,
+						  CUstream stream)
+{
+	return htod(dst, src, n, stream, false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyHtoDAsync_v2_ptsz(CUdeviceptr dst, const void *src, size_t n,
+						       CUstream stream)
+{
+	return htod(dst, src, n, ptsz(stream), false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoH_v2(void *dst, CUdeviceptr src, size_t n)
+{
+	return dtoh(dst, src, n, NULL, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoH_v2_ptds(void *dst, CUdeviceptr src, size_t n)
+{
+	return dtoh(dst, src, n, CU_STREAM_PER_THREAD, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoHAsync_v2(void *dst, CUdeviceptr src, size_t n,
+						  CUstream stream)
+{
+	return dtoh(dst, src, n, stream, false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoHAsync_v2_ptsz(void *dst, CUdeviceptr src, size_t n,
+						       CUstream stream)
+{
+	return dtoh(dst, src, n, ptsz(stream), false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoD_v2(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return dtod(dst, src, n, NULL, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoD_v2_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return dtod(dst, src, n, CU_STREAM_PER_THREAD, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr src, size_t n,
+						  CUstream stream)
+{
+	return dtod(dst, src, n, stream, false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return any(dst, src, n, NULL, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
+{
+	return any(dst, src, n, CU_STREAM_PER_THREAD, true);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n,
+					   CUstream stream)
+{
+	return any(dst, src, n, stream, false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src, size_t n,
+						CUstream stream)
+{
+	return any(dst, src, n, ptsz(stream), false);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src,
+					  CUcontext src_ctx, size_t n)
+{
+	return peer(dst, dst_ctx, src, src_ctx, n, NULL);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyPeer_ptds(CUdeviceptr dst, CUcontext dst_ctx,
+					       CUdeviceptr src, CUcontext src_ctx, size_t n)
+{
+	return peer(dst, dst_ctx, src, src_ctx, n, CU_STREAM_PER_THREAD);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemcpyPeerAsync(CUdeviceptr dst, CUcontext dst_ctx,
+					       CUdeviceptr src, CUcontext src_ctx, size_t n,
+					       CUstream stream)
+{
+	return peer(dst, dst_ctx, src, src_ctx, n, stream);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions of the app that a stream calls when it gets to them. */
+#ifndef LIBCUDA_HOSTFN_H
+#define LIBCUDA_HOSTFN_H
+
+#include "libcuda/session.h"
+#include "proto/proto.h"
+
+/* A stream reached one. False: it was never given out, or it is running. */
+bool vgpu_hostfn_due(struct vgpu_session *s, const struct vgpu_notice_hostfn *n);
+
+#endif /* LIBCUDA_HOSTFN_H */

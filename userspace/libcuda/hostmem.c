@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page-locked host memory. What is allocated here is shared with the worker,
+ * which copies from and to it in place; what is registered stays the app's own
+ * and is reached by the worker through the channel, or, where that is not
+ * allowed, is staged like pageable memory.
+ */
+#include "libcuda/memory.h"
+
+#define ALLOC_FLAGS	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | \
+			 CU_MEMHOSTALLOC_WRITECOMBINED)
+#define REGISTER_FLAGS	(CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP)
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemHostAlloc(void **pp, size_t bytesize, unsigned int flags)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	CUdeviceptr mapped = 0;
+	void *address;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	if (!pp || !bytesize || flags & ~ALLOC_FLAGS)
+		return CUDA_ERROR_INVALID_VALUE;
+	m = (struct vgpu_memory){
+		.size = bytesize, .kind = VGPU_MEMORY_PINNED, .flags = flags,
+		.device = p.context->context.device, .session = p.session, .ctx = p.ctx,
+		.room = (bytesize + VGPU_PAGE_SIZE - 1) & ~(size_t)(VGPU_PAGE_SIZE - 1),
+	};
+	if (m.room < bytesize ||
+	    vgpu_hostmem_create(p.session->channel, m.room, &address, &m.hostmem))
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	m.start = (uintptr_t)address;
+	r = vgpu_call_cuMemHostAlloc(p.session, p.ctx, p.flags, m.hostmem, m.start, m.room, flags,
+				     &mapped);
+	if (r)
+		goto unmap;
+	m.mapped = mapped;
+	if (vgpu_memory_add(&m)) {
+		r = CUDA_ERROR_OUT_OF_MEMORY;
+		goto free;
+	}
+	*pp = address;
+	return CUDA_SUCCESS;
+free:
+	vgpu_call_cuMemFreeHost(p.session, p.ctx, p.flags, m.hostmem);
+unmap:
+	vgpu_memory_unmap(&m);
+	return r;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemAllocHost_v2(void **pp, size_t bytesize)
+{
+	return cuMemHostAlloc(pp, bytesize, 0);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	CUresult r;
+
+	r = vgpu_place_noctx(&p);
+	if (r)
+		return r;
+	if (!vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_PINNED, &m))
+		return CUDA_ERROR_INVALID_VALUE;
+	r = vgpu_call_cuMemFreeHost(m.session, m.ctx, p.flags, m.hostmem);
+	vgpu_memory_unmap(&m);
+	return r;
+}
+
+/* Does any byte of the range belong to memory that is known already? */
+static bool overlaps(uint64_t start, uint64_t size)
+{
+	struct vgpu_memory first, last;
+
+	vgpu_memory_find(start, &first);
+	vgpu_memory_find(start + size - 1, &last);
+	return first.kind != VGPU_MEMORY_HOST || last.kind != VGPU_MEMORY_HOST;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, unsigned int flags)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	uint64_t end;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	if (!ptr || !bytesize || __builtin_add_overflow((uintptr_t)ptr, bytesize, &end))
+		return CUDA_ERROR_INVALID_VALUE;
+	if (flags & ~REGISTER_FLAGS)	/* I/O memory and read-only pages of this host */
+		return CUDA_ERROR_NOT_SUPPORTED;
+	if (overlaps((uintptr_t)ptr, bytesize))
+		return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+	r = vgpu_call_cuMemHostRegister_v2(p.session, p.ctx, p.flags, (uintptr_t)ptr, bytesize,
+					   flags);
+	if (r && r != CUDA_ERROR_NOT_PERMITTED)
+		return r;
+	m = (struct vgpu_memory){
+		.start = (uintptr_t)ptr, .size = bytesize, .flags = flags,
+		.kind = r ? VGPU_MEMORY_STAGED : VGPU_MEMORY_REGISTERED,
+		.device = p.context->context.device, .session = p.session, .ctx = p.ctx,
+	};
+	return vgpu_memory_add(&m) ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	if (vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_STAGED, &m))
+		return CUDA_SUCCESS;
+	if (!vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_REGISTERED, &m))
+		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+	/* The worker may still copy from or to these pages. */
+	return vgpu_call_cuCtxSynchronize(m.session, m.ctx, p.flags);
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemHostGetDevicePointer_v2(CUdeviceptr *dptr, void *ptr,
+							  unsigned int flags)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	if (!dptr || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	vgpu_memory_find((uintptr_t)ptr, &m);
+	if (m.kind == VGPU_MEMORY_HOST || vgpu_memory_on_device(&m))
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Kernels reach host memory only where the worker has it at the same address. */
+	if (!m.mapped)
+		return CUDA_ERROR_NOT_SUPPORTED;
+	*dptr = m.mapped + ((uintptr_t)ptr - m.start);
+	return CUDA_SUCCESS;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuMemHostGetFlags(unsigned int *flags, void *ptr)
+{
+	struct vgpu_call_place p;
+	struct vgpu_memory m;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	vgpu_memory_find((uintptr_t)ptr, &m);
+	if (!flags || m.kind != VGPU_MEMORY_PINNED)
+		return CUDA_ERROR_INVALID_VALUE;
+	/* Under unified addressing all of it is portable and mapped. */
+	*flags = m.flags | CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
+	return CUDA_SUCCESS;
+}

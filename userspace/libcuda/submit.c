@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Records into sq and bytes into up; waiting for completions. See receive.c for the way back. */
+#include <string.h>
+#include "gen/calls.h"
+#include "libcuda/context.h"
+#include "libcuda/receive.h"
+#include "libcuda/submit.h"
+
+struct room {
+	struct vgpu_session	*s;
+	size_t			length;
+	bool			(*has)(struct vgpu_channel *ch, size_t length);
+};
+
+static bool room_ready(void *arg)
+{
+	struct room *r = arg;
+
+	/* A worker that waits for room in cq must not wait for us for ever. */
+	vgpu_receive(r->s);
+	return r->has(r->s->channel, r->length);
+}
+
+static int room_wait(struct vgpu_session *s, size_t length,
+		     bool (*has)(struct vgpu_channel *ch, size_t length))
+{
+	struct room r = { s, length, has };
+
+	return vgpu_channel_wait(s->channel, room_ready, &r, -1);
+}
+
+void *vgpu_submit_begin(struct vgpu_session *s, size_t length)
+{
+	pthread_mutex_lock(&s->submit);
+	while (!(s->building = vgpu_record_reserve(s->channel, length))) {
+		if (length > vgpu_record_max(s->channel) ||
+		    room_wait(s, length, vgpu_record_room)) {
+			pthread_mutex_unlock(&s->submit);
+			return NULL;
+		}
+	}
+	return s->building;
+}
+
+static void commit(struct vgpu_session *s, uint64_t ctx, uint16_t opcode, unsigned flags)
+{
+	((struct vgpu_request *)s->building)->ctx = ctx;
+	vgpu_record_commit(s->channel, opcode, flags);
+}
+
+CUresult vgpu_submit_end(struct vgpu_session *s, uint64_t ctx, uint16_t opcode, unsigned flags)
+{
+	commit(s, ctx, opcode, flags);
+	pthread_mutex_unlock(&s->submit);
+	if (vgpu_record_pending(s->channel))
+		vgpu_receive(s);
+	return CUDA_SUCCESS;
+}
+
+static bool wait_ready(void *arg)
+{
+	struct vgpu_wait *w = arg;
+
+	if (vgpu_wait_done(w))
+		return true;
+	if (!vgpu_record_pending(w->session->channel))
+		return false;
+	vgpu_receive(w->session);
+	return vgpu_wait_done(w);
+}
+
+/* Calls that wait for the GPU hand out what asynchronous calls failed with. */
+static bool reports(uint16_t opcode)
+{
+	switch (opcode) {
+	case VGPU_OP_cuCtxSynchronize:
+	case VGPU_OP_cuStreamSynchronize:
+	case VGPU_OP_cuStreamQuery:
+	case VGPU_OP_cuEventSynchronize:
+	case VGPU_OP_cuEventQuery:
+	case VGPU_OP_vgpu_memcpy_down:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static CUresult result(uint64_t ctx, uint16_t opcode, CUresult status)
+{
+	struct vgpu_object *o = ctx ? vgpu_object_get(ctx, VGPU_KIND_CONTEXT) : NULL;
+
+	if (!o || (!status && !reports(opcode)))
+		return status;
+	return vgpu_context_result(o, status);
+}
+
+CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode, unsigned flags,
+			  void *reply, size_t room, size_t *length)
+{
+	struct vgpu_wait w = {
+		.session = s, .opcode = opcode, .reply = reply, .room = room,
+		.seq = vgpu_record_next_seq(s->channel),
+	};
+
+	vgpu_wait_add(&w);
+	commit(s, ctx, opcode, flags | VGPU_CALL_REPLY);
+	pthread_mutex_unlock(&s->submit);
+	vgpu_channel_wait(s->channel, wait_ready, &w, -1);
+	vgpu_wait_remove(&w);
+	if (!vgpu_wait_done(&w))
+		return vgpu_submit_lost(s);
+	*length = w.length;
+	return result(ctx, opcode, (CUresult)((struct vgpu_completion *)reply)->status);
+}
+
+/*
+ * The worker is gone, or broke the protocol and is as good as gone. What it
+ * held for this process cannot come back: as with a device that fell off the
+ * bus, every call fails from here on.
+ */
+CUresult vgpu_submit_lost(struct vgpu_session *s)
+{
+	return vgpu_forked ? CUDA_ERROR_NOT_INITIALIZED : CUDA_ERROR_DEVICE_UNAVAILABLE;
+}
+
+CUresult vgpu_upload(struct vgpu_session *s, const void *bytes, size_t length, uint64_t *pos)
+{
+	void *place;
+
+	while (!(place = vgpu_bytes_reserve(s->channel, length, pos)))
+		if (room_wait(s, length, vgpu_bytes_room))
+			return vgpu_submit_lost(s);
+	memcpy(place, bytes, length);
+	vgpu_bytes_publish(s->channel);
+	return CUDA_SUCCESS;
+}
