@@ -6,7 +6,8 @@
 
 E2E_SRC		:= selftests/e2e/programs
 E2E_B		?= $(if $(SAN),build,$(B))/e2e
-E2E_NAMES	:= $(filter-out driver_api_kernels,$(basename $(notdir $(wildcard $(E2E_SRC)/*.cu))))
+E2E_NAMES	:= $(basename $(notdir $(wildcard $(E2E_SRC)/*.cu)))
+E2E_NAMES	:= $(filter-out driver_api_kernels,$(E2E_NAMES))
 E2E_PTDS	:= $(filter-out sort device_query error_names math,$(E2E_NAMES))
 E2E_OLD_NAMES	:= vector_add reduction histogram streams pinned_copies monte_carlo globals \
 		   templates threads fail_assert fail_illegal_address bad_launch device_reset \

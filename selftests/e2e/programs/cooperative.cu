@@ -37,7 +37,8 @@ __global__ void groups(int *out)
 
 int main(int argc, char **argv)
 {
-	int n = (int)argument(argc, argv, 1, 20000), steps = 6, blocks, can, multiprocessors, out[64], *d;
+	int n = (int)argument(argc, argv, 1, 20000), steps = 6, blocks, can, multiprocessors,
+	    out[64], *d;
 	std::vector<unsigned> host(n), next(n), got(n);
 	unsigned *a, *b;
 
@@ -62,7 +63,8 @@ int main(int argc, char **argv)
 	CHECK(cudaMemcpy(got.data(), a, n * sizeof(*a), cudaMemcpyDeviceToHost));
 	for (int s = 0; s < steps; s++) {
 		for (int i = 0; i < n; i++)
-			next[i] = (host[(i + n - 1) % n] << 1) ^ (host[(i + 1) % n] >> 1) ^ host[i] ^ s;
+			next[i] = (host[(i + n - 1) % n] << 1) ^ (host[(i + 1) % n] >> 1) ^
+				  host[i] ^ s;
 		host.swap(next);
 	}
 	EXPECT(got == host);

@@ -18,9 +18,12 @@ static void rectangles(size_t width, size_t height)
 	CHECK(cudaMallocPitch(&e, &pitch2, 2 * width, height));
 	EXPECT(pitch >= width && pitch2 >= 2 * width);
 	CHECK(cudaMemset2D(d, pitch, 0x33, width, height));
-	CHECK(cudaMemcpy2D(d + 3, pitch, in.data() + 3, width, width - 3, height, cudaMemcpyHostToDevice));
-	CHECK(cudaMemcpy2DAsync(e + width, pitch2, d, pitch, width, height, cudaMemcpyDeviceToDevice));
-	CHECK(cudaMemcpy2D(out.data(), 2 * width, e + width, pitch2, width, height, cudaMemcpyDeviceToHost));
+	CHECK(cudaMemcpy2D(d + 3, pitch, in.data() + 3, width, width - 3, height,
+			   cudaMemcpyHostToDevice));
+	CHECK(cudaMemcpy2DAsync(e + width, pitch2, d, pitch, width, height,
+				cudaMemcpyDeviceToDevice));
+	CHECK(cudaMemcpy2D(out.data(), 2 * width, e + width, pitch2, width, height,
+			   cudaMemcpyDeviceToHost));
 	for (size_t y = 0; y < height; y++) {
 		for (size_t x = 0; x < 2 * width; x++) {
 			int expected = x >= width ? 0xcc : x < 3 ? 0x33 : in[y * width + x];
@@ -28,7 +31,8 @@ static void rectangles(size_t width, size_t height)
 			EXPECT(out[y * 2 * width + x] == expected);
 		}
 	}
-	EXPECT_ERROR(cudaMemcpy2D(d, width - 1, in.data(), width, width, height, cudaMemcpyHostToDevice),
+	EXPECT_ERROR(cudaMemcpy2D(d, width - 1, in.data(), width, width, height,
+				  cudaMemcpyHostToDevice),
 		     cudaErrorInvalidPitchValue);
 	(void)cudaGetLastError();
 	CHECK(cudaFree(d));

@@ -53,6 +53,7 @@ int main(void)
 	CHECK(cudaGetDevice(&current));
 	EXPECT(current == n - 1);
 	EXPECT_ERROR(cudaSetDevice(n), cudaErrorInvalidDevice);
-	EXPECT_ERROR(cudaDeviceGetAttribute(&dummy, cudaDevAttrWarpSize, n), cudaErrorInvalidDevice);
+	EXPECT_ERROR(cudaDeviceGetAttribute(&dummy, cudaDevAttrWarpSize, n),
+		     cudaErrorInvalidDevice);
 	return pass();
 }

@@ -94,7 +94,8 @@ static std::string read_file(const std::string &path)
 
 static void modules(const std::string &folder)
 {
-	std::string ptx = folder + "/driver_api_kernels.ptx", fatbin = folder + "/driver_api_kernels.fatbin";
+	std::string ptx = folder + "/driver_api_kernels.ptx",
+		    fatbin = folder + "/driver_api_kernels.fatbin";
 	CUmodule module;
 
 	CHECK(cuModuleLoad(&module, ptx.c_str()));

@@ -44,11 +44,13 @@ int main(void)
 	check_reverse(48 << 10);
 	reverse<<<1, 32, (48 << 10) + 4>>>(NULL, 0);
 	EXPECT_ERROR(cudaGetLastError(), cudaErrorInvalidValue);
-	EXPECT_ERROR(cudaFuncSetAttribute(reverse, cudaFuncAttributeMaxDynamicSharedMemorySize, most + 4),
+	EXPECT_ERROR(cudaFuncSetAttribute(reverse, cudaFuncAttributeMaxDynamicSharedMemorySize,
+					  most + 4),
 		     cudaErrorInvalidValue);
 	(void)cudaGetLastError();
 	if (most > 48 << 10) {
-		CHECK(cudaFuncSetAttribute(reverse, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+		CHECK(cudaFuncSetAttribute(reverse, cudaFuncAttributeMaxDynamicSharedMemorySize,
+					   most));
 		check_reverse(most);
 	}
 	return pass();

@@ -35,7 +35,8 @@ static void mistakes(void)
 	EXPECT_ERROR(cudaSetDevice(-1), cudaErrorInvalidDevice);
 	EXPECT_ERROR(cudaStreamCreateWithFlags(&s, 0x1000), cudaErrorInvalidValue);
 	EXPECT_ERROR(cudaEventCreateWithFlags(&e, 0x1000), cudaErrorInvalidValue);
-	EXPECT_ERROR(cudaDeviceGetAttribute(&value, (cudaDeviceAttr)100000, 0), cudaErrorInvalidValue);
+	EXPECT_ERROR(cudaDeviceGetAttribute(&value, (cudaDeviceAttr)100000, 0),
+		     cudaErrorInvalidValue);
 	EXPECT_ERROR(cudaMalloc(&q, ~(size_t)0), cudaErrorMemoryAllocation);
 	EXPECT_ERROR(cudaFreeHost(&value), cudaErrorInvalidValue);
 	(void)cudaGetLastError();

@@ -26,7 +26,8 @@ int main(void)
 	EXPECT_ERROR(cudaStreamSynchronize(s), cudaErrorIllegalAddress);
 	EXPECT_ERROR(cudaGetLastError(), cudaErrorIllegalAddress);
 	EXPECT_ERROR(cudaMalloc(&more, 16), cudaErrorIllegalAddress);
-	EXPECT_ERROR(cudaMemcpy(&host, p, sizeof(host), cudaMemcpyDeviceToHost), cudaErrorIllegalAddress);
+	EXPECT_ERROR(cudaMemcpy(&host, p, sizeof(host), cudaMemcpyDeviceToHost),
+		     cudaErrorIllegalAddress);
 	EXPECT_ERROR(cudaStreamQuery(s), cudaErrorIllegalAddress);
 	copy<<<1, 32>>>(q, p, 0);
 	EXPECT_ERROR(cudaGetLastError(), cudaErrorIllegalAddress);

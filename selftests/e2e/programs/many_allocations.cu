@@ -47,7 +47,8 @@ int main(int argc, char **argv)
 		CHECK(cudaFree(pieces[i].p));
 	}
 	CHECK(cudaMemGetInfo(&after, &total));
-	printf("%d allocations; free before %zu KiB, after %zu KiB\n", n, before >> 10, after >> 10);
+	printf("%d allocations; free before %zu KiB, after %zu KiB\n", n, before >> 10,
+	       after >> 10);
 	EXPECT(after + (8 << 20) > before);
 	return pass();
 }

@@ -52,9 +52,11 @@ static void check_functions(void)
 		double single[] = { sqrt(w), exp(-w), log(w), cos(w), pow(w, 1.7) };
 
 		for (int k = 0; k < 6; k++)
-			worst_d = fmax(worst_d, fabs(d[k * N + i] - exact[k]) / (1e-3 + fabs(exact[k])));
+			worst_d = fmax(worst_d,
+				       fabs(d[k * N + i] - exact[k]) / (1e-3 + fabs(exact[k])));
 		for (int k = 0; k < 5; k++)
-			worst_f = fmax(worst_f, fabs(f[k * N + i] - single[k]) / (1e-1 + fabs(single[k])));
+			worst_f = fmax(worst_f,
+				       fabs(f[k * N + i] - single[k]) / (1e-1 + fabs(single[k])));
 		EXPECT(d[i] == exact[0] && d[5 * N + i] == exact[5] && f[i] == sqrtf((float)v));
 		EXPECT(fabs(f[5 * N + i] - w / 2) <= w / 2 * 0x1p-10);
 	}
@@ -106,7 +108,8 @@ static void check_integers(void)
 	EXPECT((unsigned)o.shifted == ((unsigned)b << 13 | (unsigned)a >> 19));
 	EXPECT(o.saturated == INT_MAX);
 	EXPECT(o.high == (long long)(((__int128)c * c) >> 64));
-	EXPECT(o.udiv == (unsigned long long)c / 1000003 && o.umod == (unsigned long long)c % 1000003);
+	EXPECT(o.udiv == (unsigned long long)c / 1000003 &&
+	       o.umod == (unsigned long long)c % 1000003);
 	printf("integers and bits are exact\n");
 }
 

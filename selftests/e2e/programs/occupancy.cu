@@ -35,8 +35,8 @@ int main(void)
 	CHECK(cudaGetDeviceProperties(&prop, 0));
 	CHECK(cudaFuncGetAttributes(&a, bounded));
 	printf("bounded: %d registers, %zu shared, %zu local, %zu constant, at most %d threads, PTX %d\n",
-	       a.numRegs, a.sharedSizeBytes, a.localSizeBytes, a.constSizeBytes, a.maxThreadsPerBlock,
-	       a.ptxVersion);
+	       a.numRegs, a.sharedSizeBytes, a.localSizeBytes, a.constSizeBytes,
+	       a.maxThreadsPerBlock, a.ptxVersion);
 	EXPECT(a.sharedSizeBytes >= 4000 && a.sharedSizeBytes < 6000);
 	EXPECT(a.constSizeBytes >= 400);
 	EXPECT(a.maxThreadsPerBlock >= 256 && a.numRegs > 0 && a.numRegs <= 255);
@@ -50,7 +50,8 @@ int main(void)
 	printf("%d blocks fit, %d with 40 KiB of shared memory more\n", blocks, few);
 	EXPECT(blocks >= 1 && blocks * 256 <= prop.maxThreadsPerMultiProcessor);
 	EXPECT(few >= 1 && few <= blocks);
-	EXPECT((few + 1) * (size_t)(44000 + 1024) > prop.sharedMemPerMultiprocessor || few == blocks);
+	EXPECT((few + 1) * (size_t)(44000 + 1024) > prop.sharedMemPerMultiprocessor ||
+	       few == blocks);
 
 	CHECK(cudaOccupancyMaxPotentialBlockSize(&grid, &block, with_local));
 	printf("best: %d blocks of %d\n", grid, block);

@@ -26,7 +26,8 @@ __global__ void reduce(const int *in, int n, unsigned long long *sum, int *most,
 	unsigned long long s = 0;
 	int m = 0, odds = 0;
 
-	for (int i = blockIdx.x * blockDim.x + threadIdx.x; i - lane < n; i += gridDim.x * blockDim.x) {
+	for (int i = blockIdx.x * blockDim.x + threadIdx.x; i - lane < n;
+	     i += gridDim.x * blockDim.x) {
 		int v = i < n ? in[i] : 0;
 
 		s += v;

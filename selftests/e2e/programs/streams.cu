@@ -38,10 +38,12 @@ static void overlap(int n)
 			host[k][i] = i + k;
 	}
 	for (int k = 0; k < STREAMS; k++) {
-		CHECK(cudaMemcpyAsync(dev[k], host[k], n * sizeof(int), cudaMemcpyHostToDevice, s[k]));
+		CHECK(cudaMemcpyAsync(dev[k], host[k], n * sizeof(int), cudaMemcpyHostToDevice,
+				      s[k]));
 		for (int r = 0; r < 3; r++)
 			step<<<8, 128, 0, s[k]>>>(dev[k], n);
-		CHECK(cudaMemcpyAsync(host[k], dev[k], n * sizeof(int), cudaMemcpyDeviceToHost, s[k]));
+		CHECK(cudaMemcpyAsync(host[k], dev[k], n * sizeof(int), cudaMemcpyDeviceToHost,
+				      s[k]));
 	}
 	for (int k = 0; k < STREAMS; k++) {
 		CHECK(cudaStreamSynchronize(s[k]));

@@ -110,7 +110,8 @@ static void check_objects(void)
 int main(void)
 {
 	check_apply<int>("polynomial<int>", polynomial<int, 4>{ { 5, -3, 0, 2 } });
-	check_apply<long long>("polynomial<long long>", polynomial<long long, 7>{ { 1, 2, 3, 4, 5, 6, 7 } });
+	check_apply<long long>("polynomial<long long>",
+			       polynomial<long long, 7>{ { 1, 2, 3, 4, 5, 6, 7 } });
 	check_apply<double>("polynomial<double>", polynomial<double, 3>{ { 0.5, 8, -0.25 } });
 	check_apply<short>("polynomial<short>", polynomial<short, 2>{ { 7, 11 } });
 	check_objects();

@@ -54,9 +54,11 @@ static void work(own *o, int number, int n, int rounds)
 		changed.wait(hold, [] { return waiting == 1; });
 	}
 	for (int r = 0; r < rounds; r++) {
-		CHECK(cudaMemcpyAsync(o->dev, o->host, n * sizeof(int), cudaMemcpyHostToDevice, o->stream));
+		CHECK(cudaMemcpyAsync(o->dev, o->host, n * sizeof(int), cudaMemcpyHostToDevice,
+				      o->stream));
 		step<<<(n + 127) / 128, 128, 0, o->stream>>>(o->dev, n, number);
-		CHECK(cudaMemcpyAsync(o->host, o->dev, n * sizeof(int), cudaMemcpyDeviceToHost, o->stream));
+		CHECK(cudaMemcpyAsync(o->host, o->dev, n * sizeof(int), cudaMemcpyDeviceToHost,
+				      o->stream));
 		CHECK(cudaStreamSynchronize(o->stream));
 	}
 	for (int i = 0; i < n; i++)
@@ -78,7 +80,7 @@ static void nobody_is_held_up(int others, int n, int rounds)
 		CHECK(cudaMallocHost(&o.host, n * sizeof(int)));
 		for (int i = 0; i < n; i++)
 			o.host[i] = i;
-		step<<<1, 1, 0, o.stream>>>(o.dev, 0, 0);	// loads the kernel before anybody waits
+		step<<<1, 1, 0, o.stream>>>(o.dev, 0, 0); // loads the kernel before anybody waits
 	}
 	CHECK(cudaDeviceSynchronize());
 	threads.emplace_back(block_in_stream, others);
@@ -121,8 +123,8 @@ static void streams_per_thread(int count, int n)
 			CHECK(cudaMemsetAsync(d, 0, n * sizeof(int), cudaStreamPerThread));
 			for (int r = 0; r < 50; r++)
 				step<<<(n + 127) / 128, 128, 0, cudaStreamPerThread>>>(d, n, t + r);
-			CHECK(cudaMemcpyAsync(host.data(), d, n * sizeof(int), cudaMemcpyDeviceToHost,
-					      cudaStreamPerThread));
+			CHECK(cudaMemcpyAsync(host.data(), d, n * sizeof(int),
+					      cudaMemcpyDeviceToHost, cudaStreamPerThread));
 			CHECK(cudaStreamSynchronize(cudaStreamPerThread));
 			for (int v : host)
 				EXPECT(v == 50 * t + 49 * 25);

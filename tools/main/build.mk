@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# What people type: demo, check, bench, style, docs, install.
+
+BA := $(B)-address
+BT := $(B)-thread
+RUN_E2E := selftests/e2e/run.py
+JOBS := $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: setup
+setup:
+	@CUDA_HOME=$(CUDA_HOME) tools/setup
+
+# ---- demo: the first thing to try; builds no more than it needs ----
+
+DEMO := $(addprefix $(E2E_B)/static/,vector_add matrix_product monte_carlo streams nvrtc) \
+	$(E2E_B)/shared/nbody
+
+.PHONY: demo demo-build
+demo: setup
+	@$(MAKE) --no-print-directory $(JOBS) demo-build
+	@CUDA_HOME=$(CUDA_HOME) $(PYTHON) tools/main/demo.py --build $(B) $(DEMO)
+
+demo-build: $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1 $(B)/vgpu-server $(DEMO)
+
+# ---- check: everything, as continuous integration runs it ----
+
+.PHONY: check check-build check-run
+check: setup
+	@$(MAKE) --no-print-directory $(JOBS) check-build
+	@$(MAKE) --no-print-directory check-run
+
+# The sanitizer builds get folders of their own; the programs are not instrumented.
+check-build: all tests e2e-programs
+	$(MAKE) --no-print-directory $(FUZZERS)
+	$(MAKE) --no-print-directory SAN=address B=$(BA) E2E_B=$(E2E_B) all tests
+	$(MAKE) --no-print-directory SAN=thread B=$(BT) E2E_B=$(E2E_B) all tests
+	@if selftests/e2e/runtimes $(E2E_B)/runtimes; then \
+		$(MAKE) --no-print-directory e2e-old-programs; \
+	else \
+		echo "tests of old runtimes will be skipped"; \
+	fi
+
+BUILT_TESTS = $(filter $(B)/%,$(TESTS))
+
+CHECKS = "$(PYTHON) tools/main/style.py" "$(PYTHON) tools/main/docs.py" \
+	 $(TESTS) \
+	 $(foreach m,direct remote,$(foreach v,static shared ptds,$(call e2e-run,$m,$v,))) \
+	 $(foreach v,old-11.8 old-12.4,$(call e2e-run,remote,$v,)) \
+	 "selftests/e2e/kill.py --build $(B)" \
+	 $(BUILT_TESTS:$(B)/%="SAN=address $(BA)/%") \
+	 $(call e2e-san,direct,address,) $(call e2e-san,remote,address,) \
+	 $(BUILT_TESTS:$(B)/%="SAN=thread $(BT)/%") \
+	 $(call e2e-san,direct,thread,--threaded) $(call e2e-san,remote,thread,--threaded) \
+	 $(if $(FUZZERS),"selftests/fuzzers.py --findings $(B)/fuzz/findings $(FUZZERS)")
+e2e-run = "$(RUN_E2E) --mode $(1) --variant $(2) --build $(B) --programs $(E2E_B)"
+e2e-san = "$(RUN_E2E) --mode $(1) --san $(2) --build $(B)-$(2) --programs $(E2E_B) $(3)"
+
+check-run:
+	@CUDA_HOME=$(CUDA_HOME) selftests/run $(CHECKS)
+
+# ---- style, docs ----
+
+.PHONY: style docs
+style:
+	@$(PYTHON) tools/main/style.py
+
+docs:
+	@$(PYTHON) tools/main/docs.py
+
+# ---- install ----
+
+MAN := $(wildcard Documentation/man/*.[1-9])
+
+.PHONY: install
+install: $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1 $(B)/vgpu-server
+	install -D -m 755 $(B)/lib/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/vgpu/libcuda.so.1
+	install -D -m 755 $(B)/softgpu/libcuda.so.1 \
+		$(DESTDIR)$(PREFIX)/lib/vgpu/softgpu/libcuda.so.1
+	install -D -m 755 $(B)/vgpu-server $(DESTDIR)$(PREFIX)/sbin/vgpu-server
+	install -D -m 644 uapi/linux/vgpu.h $(DESTDIR)$(PREFIX)/include/vgpu/linux/vgpu.h
+	@for page in $(MAN); do \
+		install -D -m 644 $$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
