@@ -2,7 +2,9 @@
 # vgpu: make, make demo, make check, make bench, make style, make install.
 # SAN=address|thread builds everything with sanitizers into a folder of its own.
 
-CC		?= gcc
+ifeq ($(origin CC),default)
+CC		:= gcc
+endif
 PYTHON		?= python3
 CUDA_HOME	?= /usr/local/cuda
 NVCC		?= $(CUDA_HOME)/bin/nvcc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""vapigen SPEC -o DIR: C files made of a spec; see userspace/proto/cuda.vapi."""
+"""Makes C, documentation and test data of a spec; see userspace/proto/cuda.vapi."""
 import argparse
 import os
 import sys
@@ -7,8 +7,11 @@ import sys
 import check
 import emit_calls
 import emit_client
+import emit_corpus
+import emit_doc
 import emit_driver
 import emit_exports
+import emit_fakes
 import emit_public
 import emit_serve
 from parse import Parser
@@ -43,10 +46,33 @@ def write(path, lines):
         f.write("\n".join(lines) + "\n")
 
 
+def write_corpus(folder, spec):
+    os.makedirs(folder, exist_ok=True)
+    for name, record in emit_corpus.records(spec):
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(record)
+
+
+def emit(spec, args):
+    if args.output:
+        os.makedirs(args.output, exist_ok=True)
+        for name, lines in FILES.items():
+            write(os.path.join(args.output, name), lines(spec))
+    if args.doc:
+        write(args.doc, emit_doc.page(spec))
+    if args.corpus:
+        write_corpus(args.corpus, spec)
+    if args.fakes:
+        write(args.fakes, emit_fakes.source(spec))
+
+
 def arguments():
     p = argparse.ArgumentParser(prog="vapigen", description=__doc__)
     p.add_argument("spec", help="the spec file")
     p.add_argument("-o", "--output", metavar="DIR", help="write all C files there")
+    p.add_argument("--doc", metavar="FILE", help="write the API reference")
+    p.add_argument("--corpus", metavar="DIR", help="write a valid record of each call there")
+    p.add_argument("--fakes", metavar="FILE", help="write hooks and a driver for tests")
     return p.parse_args()
 
 
@@ -57,10 +83,7 @@ def main():
     except (SpecError, OSError, UnicodeDecodeError) as e:
         print(f"vapigen: {e}", file=sys.stderr)
         return 1
-    if args.output:
-        os.makedirs(args.output, exist_ok=True)
-        for name, emit in FILES.items():
-            write(os.path.join(args.output, name), emit(spec))
+    emit(spec, args)
     return 0
 
 

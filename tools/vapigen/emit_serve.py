@@ -9,7 +9,7 @@ import layout
 HEADER = """#ifndef VGPU_GEN_SERVE_H
 #define VGPU_GEN_SERVE_H
 
-#include <cuda.h>
+#include "proto/cuda_api.h"
 #include "gen/calls.h"
 
 struct vgpu_worker;
@@ -90,11 +90,11 @@ def hook_parameters(arg):
     return [declare(arg.value_type, arg.name)]
 
 
-def hook_prototype(call):
+def hook_prototype(call, end=");"):
     params = ["struct vgpu_worker *w", "const struct vgpu_request *q"]
     for arg in call.args:
         params += hook_parameters(arg)
-    return wrapped(f"CUresult vgpu_hook_{call.name}(", params, ");")
+    return wrapped(f"CUresult vgpu_hook_{call.name}(", params, end)
 
 
 def header(spec):

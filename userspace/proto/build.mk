@@ -28,3 +28,7 @@ SERVE_OBJS := $(call gen-objects,serve driver)
 # softgpu exports the same symbols as libcuda; both link with gen/exports.map.
 FRONT_GEN_OBJS := $(call gen-objects,unsupported procs)
 CLIENT_OBJS := $(call gen-objects,client public) $(FRONT_GEN_OBJS)
+
+.PHONY: api-doc
+api-doc: $(VAPI_SPEC) $(VAPIGEN_SRC)
+	$(VAPIGEN) $(VAPI_SPEC) --doc Documentation/api.md

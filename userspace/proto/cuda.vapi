@@ -45,7 +45,7 @@ call 0x001 vgpu_device_info
 
 call 0x002 vgpu_image_put
 	flow async noctx internal server=hook
-	in	bytes	hash	max=32
+	in	bytes	hash	min=32 max=32
 	in	u64	total	min=1 max=0x40000000
 	in	u64	offset	max=0x40000000
 	in	chunk	data
@@ -417,7 +417,7 @@ call 0x0a0 cuModuleLoadDataEx
 	proc	cuModuleLoadDataEx since=2010
 	flow sync client=hook server=hook block
 	out	handle module	module
-	in	bytes	hash	max=32
+	in	bytes	hash	min=32 max=32
 	in	u64	length	min=1 max=0x40000000
 	in	bytes	options	max=1024
 	out	bytes	info_log	max=4096
@@ -461,7 +461,7 @@ call 0x0a8 cuLibraryLoadData
 	proc	cuLibraryLoadData since=12000
 	flow sync noctx client=hook server=hook block
 	out	handle library	library
-	in	bytes	hash	max=32
+	in	bytes	hash	min=32 max=32
 	in	u64	length	min=1 max=0x40000000
 	in	bytes	options	max=1024
 	out	bytes	info_log	max=4096
