@@ -70,23 +70,16 @@ static struct cudafront_ops ops = {
 	.module_functions = module_functions,
 };
 
-static void front_init(void)
+/* Before any look-up: the runtime asks for addresses and tables before cuInit(). */
+__attribute__((constructor)) static void front_init(void)
 {
 	cudafront_init(&ops);
-}
-
-static void front_ready(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, front_init);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuInit(unsigned int flags)
 {
 	if (flags)
 		return CUDA_ERROR_INVALID_VALUE;
-	front_ready();
 	return vgpu_session_init();
 }
 
@@ -116,7 +109,6 @@ VGPU_PUBLIC CUresult CUDAAPI cuGetExportTable(const void **table, const CUuuid *
 {
 	if (!table || !id)
 		return CUDA_ERROR_INVALID_VALUE;
-	front_ready();
 	return cudafront_export_table(table, id);
 }
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bare mechanisms that vgpu is measured against:
+ *
+ *	bare pingpong		two processes, one word of shared memory each way
+ *	bare memcpy		bytes by size, between two buffers of that size
+ *	bare start PROGRAM...	time from exec to what PROGRAM prints as its first
+ *				number: CLOCK_MONOTONIC in ns
+ *
+ * Each prints lines "metric size value" (size 0: none; ns or GB/s).
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "stats.h"
+
+#define ROUNDS	100000
+
+struct cell {
+	_Alignas(128) _Atomic uint64_t there;
+	_Alignas(128) _Atomic uint64_t back;
+};
+
+static void answer(struct cell *c)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t i = 1; i <= ROUNDS; i++) {
+		while (atomic_load_explicit(&c->there, memory_order_acquire) != i)
+			__builtin_ia32_pause();
+		atomic_store_explicit(&c->back, i, memory_order_release);
+	}
+	_exit(0);
+}
+
+static int pingpong(void)
+{
+	struct cell *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	static uint64_t took[ROUNDS];
+	pid_t child;
+
+	if (c == MAP_FAILED)
+		return 1;
+	child = fork();
+	if (child < 0)
+		return 1;
+	if (!child)
+		answer(c);
+	for (uint64_t i = 1; i <= ROUNDS; i++) {
+		uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+		atomic_store_explicit(&c->there, i, memory_order_release);
+		while (atomic_load_explicit(&c->back, memory_order_acquire) != i)
+			__builtin_ia32_pause();
+		took[i - 1] = clock_ns(CLOCK_MONOTONIC) - t;
+	}
+	waitpid(child, NULL, 0);
+	printf("pingpong_p50 0 %lu\n", percentile(took, ROUNDS, 50));
+	printf("pingpong_p99 0 %lu\n", percentile(took, ROUNDS, 99));
+	return 0;
+}
+
+static void fill_random(uint8_t *p, size_t n)
+{
+	uint64_t x = 88172645463325252ull;
+
+	for (size_t i = 0; i + 8 <= n; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(p + i, &x, 8);
+	}
+}
+
+static int copies(void)
+{
+	uint8_t *from = malloc(COPY_MAX), *to = malloc(COPY_MAX);
+
+	if (!from || !to)
+		return 1;
+	fill_random(from, COPY_MAX);
+	memset(to, 1, COPY_MAX);
+	for (size_t size = COPY_MIN; size <= COPY_MAX; size *= COPY_STEP) {
+		unsigned n = copy_repeats(size);
+		uint64_t t;
+
+		memcpy(to, from, size);
+		t = clock_ns(CLOCK_MONOTONIC);
+		for (unsigned i = 0; i < n; i++) {
+			memcpy(to, from, size);
+			__asm__ volatile("" ::: "memory");
+		}
+		t = clock_ns(CLOCK_MONOTONIC) - t;
+		printf("memcpy %zu %.3f\n", size, (double)size * n / t);
+	}
+	return 0;
+}
+
+static uint64_t start_once(char **argv)
+{
+	uint64_t begin = clock_ns(CLOCK_MONOTONIC), end = 0;
+	int fds[2], status;
+	FILE *out;
+	pid_t child;
+
+	if (pipe(fds))
+		return 0;
+	child = vfork();
+	if (!child) {
+		dup2(fds[1], 1);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(fds[1]);
+	out = fdopen(fds[0], "r");
+	if (!out || fscanf(out, "%lu", &end) != 1)
+		end = 0;
+	waitpid(child, &status, 0);
+	fclose(out);
+	return status || end < begin ? 0 : end - begin;
+}
+
+static int start(char **argv)
+{
+	uint64_t took[15];
+
+	for (unsigned i = 0; i < 15; i++) {
+		took[i] = start_once(argv);
+		if (!took[i]) {
+			fprintf(stderr, "bare: %s failed\n", argv[0]);
+			return 1;
+		}
+	}
+	printf("start 0 %lu\n", percentile(took, 15, 50));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "pingpong"))
+		return pingpong();
+	if (argc == 2 && !strcmp(argv[1], "memcpy"))
+		return copies();
+	if (argc > 2 && !strcmp(argv[1], "start"))
+		return start(argv + 2);
+	fprintf(stderr, "usage: bare pingpong | memcpy | start PROGRAM [ARGUMENT...]\n");
+	return 2;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measures whatever libcuda.so.1 the loader finds: run it with LD_LIBRARY_PATH
+ * at vgpu's and at the driver underneath. Prints lines "metric size value".
+ *
+ *	probe calls	launches and the round trip of a trivial synchronous call
+ *	probe copies	host to device and back, pageable, page-locked, registered
+ */
+#include <cuda.h>
+#include <stdio.h>
+#include <string.h>
+#include "stats.h"
+
+#define BURST		1000
+#define BURSTS		60
+#define SUSTAINED	200000
+#define ROUNDS		50000
+
+/* Four parameters like a vector addition's; returns at once. */
+static const char ptx[] =
+	".version 6.4\n.target sm_50\n.address_size 64\n"
+	".visible .entry nothing(.param .u64 a, .param .u64 b, .param .u64 c, .param .u32 n)\n"
+	"{\n\tret;\n}\n";
+
+static CUfunction nothing;
+static CUdeviceptr device;
+
+static void must(CUresult r, const char *what)
+{
+	const char *name = "?";
+
+	if (!r)
+		return;
+	cuGetErrorName(r, &name);
+	fprintf(stderr, "probe: %s: %s\n", what, name);
+	exit(1);
+}
+
+static void setup(void)
+{
+	CUcontext ctx;
+	CUmodule module;
+	CUdevice dev;
+
+	must(cuInit(0), "cuInit");
+	must(cuDeviceGet(&dev, 0), "cuDeviceGet");
+	must(cuDevicePrimaryCtxRetain(&ctx, dev), "cuDevicePrimaryCtxRetain");
+	must(cuCtxSetCurrent(ctx), "cuCtxSetCurrent");
+	must(cuModuleLoadData(&module, ptx), "cuModuleLoadData");
+	must(cuModuleGetFunction(&nothing, module, "nothing"), "cuModuleGetFunction");
+}
+
+static void launch(void)
+{
+	CUdeviceptr a = device, b = device, c = device;
+	unsigned n = 1;
+	void *params[] = { &a, &b, &c, &n };
+
+	must(cuLaunchKernel(nothing, 1, 1, 1, 32, 1, 1, 0, NULL, params, NULL), "cuLaunchKernel");
+}
+
+static void launches(void)
+{
+	static uint64_t cpu[BURSTS];
+	uint64_t t;
+
+	for (int i = 0; i < BURSTS; i++) {
+		uint64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		for (int k = 0; k < BURST; k++)
+			launch();
+		cpu[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
+		must(cuCtxSynchronize(), "cuCtxSynchronize");
+	}
+	printf("launch_cpu 0 %.1f\n", (double)percentile(cpu, BURSTS, 50) / BURST);
+	t = clock_ns(CLOCK_MONOTONIC);
+	for (int i = 0; i < SUSTAINED; i++)
+		launch();
+	must(cuCtxSynchronize(), "cuCtxSynchronize");
+	t = clock_ns(CLOCK_MONOTONIC) - t;
+	printf("launches 0 %.0f\n", SUSTAINED * 1e9 / t);
+}
+
+static void round_trips(void)
+{
+	static uint64_t took[ROUNDS];
+	size_t free, total;
+
+	for (int i = -1000; i < ROUNDS; i++) {
+		uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+		must(cuMemGetInfo(&free, &total), "cuMemGetInfo");
+		if (i >= 0)
+			took[i] = clock_ns(CLOCK_MONOTONIC) - t;
+	}
+	printf("round_trip_p50 0 %lu\n", percentile(took, ROUNDS, 50));
+	printf("round_trip_p99 0 %lu\n", percentile(took, ROUNDS, 99));
+}
+
+/* ---- copies ---- */
+
+static double h2d(void *host, size_t size, unsigned n)
+{
+	uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+	for (unsigned i = 0; i < n; i++)
+		must(cuMemcpyHtoDAsync(device, host, size, NULL), "cuMemcpyHtoDAsync");
+	must(cuStreamSynchronize(NULL), "cuStreamSynchronize");
+	return (double)size * n / (clock_ns(CLOCK_MONOTONIC) - t);
+}
+
+static double d2h(void *host, size_t size, unsigned n)
+{
+	uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+	for (unsigned i = 0; i < n; i++)
+		must(cuMemcpyDtoHAsync(host, device, size, NULL), "cuMemcpyDtoHAsync");
+	must(cuStreamSynchronize(NULL), "cuStreamSynchronize");
+	return (double)size * n / (clock_ns(CLOCK_MONOTONIC) - t);
+}
+
+static void copies_of(const char *kind, uint8_t *host)
+{
+	uint8_t *check = malloc(COPY_MAX);
+	uint64_t x = 88172645463325252ull;
+
+	for (size_t i = 0; i < COPY_MAX; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(host + i, &x, 8);
+	}
+	memcpy(check, host, COPY_MAX);
+	for (size_t size = COPY_MIN; size <= COPY_MAX; size *= COPY_STEP) {
+		unsigned n = copy_repeats(size);
+
+		h2d(host, size, 1);
+		printf("h2d_%s %zu %.3f\n", kind, size, h2d(host, size, n));
+		memset(host, 0, size);
+		d2h(host, size, 1);
+		printf("d2h_%s %zu %.3f\n", kind, size, d2h(host, size, n));
+		if (memcmp(host, check, size)) {
+			fprintf(stderr, "probe: wrong bytes came back (%s, %zu)\n", kind, size);
+			exit(1);
+		}
+	}
+	free(check);
+}
+
+static void copies(void)
+{
+	uint8_t *plain = malloc(COPY_MAX);
+	void *locked;
+
+	must(cuMemAlloc(&device, COPY_MAX), "cuMemAlloc");
+	copies_of("pageable", plain);
+	must(cuMemHostRegister(plain, COPY_MAX, 0), "cuMemHostRegister");
+	copies_of("registered", plain);
+	must(cuMemHostUnregister(plain), "cuMemHostUnregister");
+	must(cuMemHostAlloc(&locked, COPY_MAX, 0), "cuMemHostAlloc");
+	copies_of("pinned", locked);
+	must(cuMemFreeHost(locked), "cuMemFreeHost");
+	free(plain);
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc != 2 || (strcmp(argv[1], "calls") && strcmp(argv[1], "copies"))) {
+		fprintf(stderr, "usage: probe calls | copies\n");
+		return 2;
+	}
+	setup();
+	if (!strcmp(argv[1], "copies")) {
+		copies();
+	} else {
+		launches();
+		round_trips();
+	}
+	return 0;
+}

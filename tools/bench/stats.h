@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Times and percentiles for the benchmarks. */
+#ifndef VGPU_BENCH_STATS_H
+#define VGPU_BENCH_STATS_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
+}
+
+static inline int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Sorts @v. @percent: 50 is the median. */
+static inline uint64_t percentile(uint64_t *v, size_t n, unsigned percent)
+{
+	qsort(v, n, sizeof(*v), compare_u64);
+	return v[(n - 1) * percent / 100];
+}
+
+/* Sizes of copies: 4 KiB, 16 KiB, ... 256 MiB. */
+#define COPY_MIN	(4ul << 10)
+#define COPY_MAX	(256ul << 20)
+#define COPY_STEP	4
+
+/* How often a copy of @size is repeated: at least 4 times, and 256 MiB or 2,000 times. */
+static inline unsigned copy_repeats(size_t size)
+{
+	size_t n = (256ul << 20) / size;
+
+	return n < 4 ? 4 : n > 2000 ? 2000 : n;
+}
+
+#endif /* VGPU_BENCH_STATS_H */
