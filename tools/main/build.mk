@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-# What people type: demo, check, bench, style, docs, install.
+# What people type: demo, check, style, docs, install. Lists that other
+# parts add to are used in recipes only: not all of them are known up here.
 
+LIBRARIES := $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1 $(B)/vgpu-server
 BA := $(B)-address
 BT := $(B)-thread
 RUN_E2E := selftests/e2e/run.py
@@ -12,15 +14,13 @@ setup:
 
 # ---- demo: the first thing to try; builds no more than it needs ----
 
-DEMO := $(addprefix $(E2E_B)/static/,vector_add matrix_product monte_carlo streams nvrtc) \
+DEMO  = $(addprefix $(E2E_B)/static/,vector_add matrix_product monte_carlo streams nvrtc) \
 	$(E2E_B)/shared/nbody
 
-.PHONY: demo demo-build
+.PHONY: demo
 demo: setup
-	@$(MAKE) --no-print-directory $(JOBS) demo-build
+	@$(MAKE) --no-print-directory $(JOBS) $(LIBRARIES) $(DEMO)
 	@CUDA_HOME=$(CUDA_HOME) $(PYTHON) tools/main/demo.py --build $(B) $(DEMO)
-
-demo-build: $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1 $(B)/vgpu-server $(DEMO)
 
 # ---- check: everything, as continuous integration runs it ----
 
@@ -72,7 +72,7 @@ docs:
 MAN := $(wildcard Documentation/man/*.[1-9])
 
 .PHONY: install
-install: $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1 $(B)/vgpu-server
+install: $(LIBRARIES)
 	install -D -m 755 $(B)/lib/libcuda.so.1 $(DESTDIR)$(PREFIX)/lib/vgpu/libcuda.so.1
 	install -D -m 755 $(B)/softgpu/libcuda.so.1 \
 		$(DESTDIR)$(PREFIX)/lib/vgpu/softgpu/libcuda.so.1

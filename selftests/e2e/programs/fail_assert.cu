@@ -26,9 +26,9 @@ int main(void)
 	printf("%s", text.c_str());
 	CHECK(launched);
 	EXPECT_ERROR(done, cudaErrorAssert);
-	EXPECT(text.find(
-		       "fail_assert.cu:9: void check_small(int *): block: [0,0,0], thread: [40,0,0] "
-		       "Assertion `threadIdx.x < 40` failed.") != std::string::npos);
+	EXPECT(text.find("fail_assert.cu:9: void check_small(int *): block: [0,0,0], "
+			 "thread: [40,0,0] Assertion `threadIdx.x < 40` failed.") !=
+	       std::string::npos);
 	EXPECT_ERROR(cudaGetLastError(), cudaErrorAssert);
 	EXPECT_ERROR(cudaMalloc(&more, 16), cudaErrorAssert);
 	EXPECT_ERROR(cudaMemcpy(&host, p, sizeof(host), cudaMemcpyDeviceToHost), cudaErrorAssert);

@@ -34,7 +34,7 @@ int main(void)
 
 	CHECK(cudaGetDeviceProperties(&prop, 0));
 	CHECK(cudaFuncGetAttributes(&a, bounded));
-	printf("bounded: %d registers, %zu shared, %zu local, %zu constant, at most %d threads, PTX %d\n",
+	printf("bounded: %d registers, %zu shared, %zu local, %zu constant, %d threads, PTX %d\n",
 	       a.numRegs, a.sharedSizeBytes, a.localSizeBytes, a.constSizeBytes,
 	       a.maxThreadsPerBlock, a.ptxVersion);
 	EXPECT(a.sharedSizeBytes >= 4000 && a.sharedSizeBytes < 6000);
