@@ -381,6 +381,43 @@ VGPU_PUBLIC CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 	return r;
 }
 
+/* The oldest form of sharing: a count of users, of which the last one destroys. */
+VGPU_PUBLIC CUresult CUDAAPI cuCtxAttach(CUcontext *pctx, unsigned int flags)
+{
+	struct vgpu_call_place p;
+	CUresult r = vgpu_place(&p);
+
+	if (r)
+		return r;
+	if (!pctx || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (p.context->context.primary)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	pthread_mutex_lock(&life);
+	p.context->context.retained++;
+	pthread_mutex_unlock(&life);
+	*pctx = (CUcontext)(uintptr_t)p.ctx;
+	return CUDA_SUCCESS;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuCtxDetach(CUcontext ctx)
+{
+	struct vgpu_call_place p;
+	bool last;
+	CUresult r = vgpu_place(&p);
+
+	if (r)
+		return r;
+	if ((uintptr_t)ctx != p.ctx || p.context->context.primary)
+		return CUDA_ERROR_INVALID_CONTEXT;
+	pthread_mutex_lock(&life);
+	last = !p.context->context.retained;
+	if (!last)
+		p.context->context.retained--;
+	pthread_mutex_unlock(&life);
+	return last ? cuCtxDestroy_v2(ctx) : CUDA_SUCCESS;
+}
+
 /* ---- the thread's stack ---- */
 
 VGPU_PUBLIC CUresult CUDAAPI cuCtxGetCurrent(CUcontext *pctx)

@@ -24,7 +24,7 @@ struct vgpu_context {
 	int			device;		/* CUdevice */
 	bool			primary;
 	unsigned		flags;
-	unsigned		retained;	/* of a primary one; guarded by the context lock */
+	unsigned		retained;	/* or attached; guarded by the context lock */
 	_Atomic bool		active;		/* the worker has it */
 	_Atomic unsigned	sticky;		/* the GPU's fault: returned until reset */
 	_Atomic unsigned	deferred;	/* an asynchronous call's error, not told yet */
