@@ -44,10 +44,12 @@ BAD = [
     ("second proc", "stub cuInit\n\tproc\tcuInit since=2000\n\tproc\tcuInit since=3000\n", 3,
      "a second proc line"),
     ("proc without since", "stub cuInit\n\tproc\tcuInit pt=7000:ptsz\n", 2, "without since="),
-    ("version that is none", "stub cuInit\n\tproc\tcuInit since=12.4\n", 2, "'12.4' is not a number"),
+    ("version that is none", "stub cuInit\n\tproc\tcuInit since=12.4\n", 2,
+     "'12.4' is not a number"),
     ("odd version", "stub cuInit\n\tproc\tcuInit since=2001\n", 2, "1000 * major + 10 * minor"),
     ("unknown suffix", "stub cuInit\n\tproc\tcuInit since=2000 pt=7000:pt\n", 2, "is ptds or ptsz"),
-    ("unknown word of proc", "stub cuInit\n\tproc\tcuInit since=2000 until=3000\n", 2, "'until=3000'"),
+    ("unknown word of proc", "stub cuInit\n\tproc\tcuInit since=2000 until=3000\n", 2,
+     "'until=3000'"),
     ("twin without stream", "call 0x001 cuInit\n\tproc\tcuInit since=2000 pt=7000:ptsz\n"
      "\tflow sync\n", 2, "takes no stream"),
     ("ptds twin made by nobody", "call 0x001 cuInit\n\tproc\tcuInit since=2000 pt=7000:ptds\n"
@@ -61,8 +63,9 @@ BAD = [
     ("internal with proc", "call 0x001 vgpu_a\n\tproc\tvgpu_a since=2000\n"
      "\tflow sync internal server=hook\n", 2, "it has no proc line"),
     ("internal without hook", "call 0x001 vgpu_a\n\tflow sync internal\n", 1, "add server=hook"),
-    ("internal with client=hook", "call 0x001 vgpu_a\n\tflow sync internal client=hook server=hook\n",
-     1, "no public function"),
+    ("internal with client=hook",
+     "call 0x001 vgpu_a\n\tflow sync internal client=hook server=hook\n", 1,
+     "no public function"),
     ("out of an async call", internal("out\tu32\tx", "async internal server=hook"), 3,
      "nobody waits for 'x'"),
     # arguments
@@ -93,7 +96,7 @@ BAD = [
      "add server=hook"),
     ("bytes of a C argument", CALL.replace("client=hook ", "") + "\tin\tbytes\tx\tmax=8\n", 4,
      "add client=hook"),
-    ("made handle of a C argument", CALL.replace("client=hook ", "") + "\tout\thandle event\tx\n", 4,
-     "add client=hook"),
+    ("made handle of a C argument",
+     CALL.replace("client=hook ", "") + "\tout\thandle event\tx\n", 4, "add client=hook"),
     ("second args", CALL + "\targs\tint x\n\targs\tint y\n", 5, "a second args line"),
 ]

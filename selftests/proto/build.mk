@@ -19,3 +19,13 @@ $(eval $(call unit-test,proto,roundtrip,$(B)/obj/selftests/proto/fake.o \
 	$(addprefix $(B)/obj/selftests/proto/gen/,client.o serve.o fakes.o) \
 	$(call gen-objects,calls)))
 $(eval $(call unit-test,proto,hello,$(PROTO_OBJS)))
+
+# What the libraries export, those that are built.
+proto_libs := $(filter $(B)/lib/libcuda.so.1 $(B)/softgpu/libcuda.so.1,$(ALL))
+ifneq ($(proto_libs),)
+TESTS += $(B)/tests/proto/exports
+$(B)/tests/proto/exports: selftests/proto/exports.py $(proto_libs)
+	@mkdir -p $(@D)
+	printf '#!/bin/sh\nexec $(PYTHON) $^\n' >$@
+	chmod +x $@
+endif

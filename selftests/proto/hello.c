@@ -73,7 +73,8 @@ TEST(hello_ranges)
 
 TEST(answers)
 {
-	const struct vgpu_answer good = { .magic = VGPU_HELLO_MAGIC, .version = VGPU_HELLO_VERSION };
+	const struct vgpu_answer good = { .magic = VGPU_HELLO_MAGIC,
+					  .version = VGPU_HELLO_VERSION };
 	struct vgpu_answer a = good;
 
 	CHECK(!vgpu_answer_check(&a, sizeof(a)));

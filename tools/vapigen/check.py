@@ -61,7 +61,8 @@ def check_call(call):
     names = {}
     for arg in call.args:
         if arg.name in RESERVED:
-            raise SpecError(arg.place, f"'{arg.name}' is used by the generated code: take another name")
+            raise SpecError(arg.place, f"'{arg.name}' is used by the generated code: "
+                            "take another name")
         once(names, arg.name, arg.place, f"argument '{arg.name}'")
         check_arg(arg)
         check_fit(call, arg)
@@ -82,7 +83,8 @@ def check_internal(call):
 def check_twin(call):
     if call.proc.suffix == "ptds" and not call.client_hook:
         raise SpecError(call.proc.place, f"'{call.twin}' is written by hand: add client=hook")
-    if call.prototype or any(a.type == "handle" and a.of == "stream" and not a.out for a in call.args):
+    streams = [a for a in call.args if a.type == "handle" and a.of == "stream" and not a.out]
+    if call.prototype or streams:
         return
     raise SpecError(call.proc.place, f"'{call.name}' takes no stream: give its C arguments in "
                     "an args line, or use pt=VERSION:ptds")

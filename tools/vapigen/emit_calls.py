@@ -13,8 +13,8 @@ def struct(name, head, fields):
 def size_check(name, made):
     lines = [f"_Static_assert(sizeof({f.c}) % 8 == 0, \"{f.c}\");"
              for f in made.fields if not f.size]
-    lines += wrapped("_Static_assert(", [f"sizeof(struct {name}) == {made.size}", f'"{name}"'], ");")
-    return lines
+    size = f"sizeof(struct {name}) == {made.size}"
+    return lines + wrapped("_Static_assert(", [size, f'"{name}"'], ");")
 
 
 def bounds(call):

@@ -39,7 +39,8 @@ def prototype(call):
 def header(spec):
     lines = banner(spec, "The calls, as libcuda makes them.")
     lines += ["#ifndef VGPU_GEN_CLIENT_H", "#define VGPU_GEN_CLIENT_H", "",
-              '#include "gen/calls.h"', '#include "proto/cuda_api.h"', "", "struct vgpu_session;", ""]
+              '#include "gen/calls.h"', '#include "proto/cuda_api.h"', "",
+              "struct vgpu_session;", ""]
     lines += COMMENT.split("\n")
     for call in spec.calls:
         result, name, params = prototype(call)

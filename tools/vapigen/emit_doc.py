@@ -35,7 +35,7 @@ def row(symbol):
 def page(spec):
     public = spec.public
     supported = sum(s.how != "stub" for s in public)
-    lines = ["<!-- SPDX-License-Identifier: MIT -->", f"<!-- {made_of(spec)} -->"] + HEAD.split("\n")
-    lines += ["", f"{supported} of {len(public)} functions are supported.", "",
+    lines = ["<!-- SPDX-License-Identifier: MIT -->", f"<!-- {made_of(spec)} -->"]
+    lines += HEAD.split("\n") + ["", f"{supported} of {len(public)} functions are supported.", "",
               "| Function | Since | Twin since | Answered by |", "|---|---|---|---|"]
     return lines + [row(s) for s in public]

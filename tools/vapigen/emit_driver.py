@@ -18,8 +18,8 @@ def header(spec):
     lines = banner(spec, "The driver beneath, as a table.")
     lines += ["#ifndef VGPU_GEN_DRIVER_H", "#define VGPU_GEN_DRIVER_H", "",
               '#include "proto/cuda_api.h"', "#include <stddef.h>", "",
-              "#define VGPU_DRIVER_FUNCTION(name) __typeof__(&name) name", ""] + optional_note(spec) + [
-              "struct vgpu_driver {"]
+              "#define VGPU_DRIVER_FUNCTION(name) __typeof__(&name) name", ""]
+    lines += optional_note(spec) + ["struct vgpu_driver {"]
     lines += [f"\tVGPU_DRIVER_FUNCTION({n});" for n, _ in names(spec)]
     return lines + ["};", "", "/*",
                     " * Load the libcuda at @path and fill @d. 0; -ENOENT: it cannot be loaded;",
@@ -31,13 +31,14 @@ def header(spec):
 
 def source(spec):
     lines = banner(spec, "Loads the driver beneath.")
-    lines += ['#include "gen/driver.h"', "#include <dlfcn.h>", "#include <errno.h>", "#include <stdbool.h>",
-              "#include <stdio.h>", "#include <string.h>", "",
+    lines += ['#include "gen/driver.h"', "#include <dlfcn.h>", "#include <errno.h>",
+              "#include <stdbool.h>", "#include <stdio.h>", "#include <string.h>", "",
               "#define REQUIRED(f)\t{ #f, offsetof(struct vgpu_driver, f), false }",
               "#define OPTIONAL(f)\t{ #f, offsetof(struct vgpu_driver, f), true }", "",
               "static const struct {",
               "\tconst char *name;", "\tsize_t offset;", "\tbool optional;", "} functions[] = {"]
-    lines += [f"\t{'OPTIONAL' if optional else 'REQUIRED'}({name})," for name, optional in names(spec)]
+    lines += [f"\t{'OPTIONAL' if optional else 'REQUIRED'}({name}),"
+              for name, optional in names(spec)]
     return lines + OPEN.split("\n")
 
 

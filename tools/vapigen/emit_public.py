@@ -73,7 +73,8 @@ def source(spec):
         if call.internal:
             continue
         if not call.client_hook:
-            lines += function("VGPU_PUBLIC CUresult CUDAAPI ", call.name, prototype(call), body(call))
+            lines += function("VGPU_PUBLIC CUresult CUDAAPI ", call.name, prototype(call),
+                              body(call))
         if call.twin and stream_of(call):
             lines += function("VGPU_PUBLIC CUresult CUDAAPI ", call.twin, prototype(call),
                               twin_body(call, stream_of(call)))

@@ -40,11 +40,11 @@ extern const struct vgpu_serve_entry vgpu_serve_table[VGPU_OPCODES];
 /* Device of the session's @ordinal; CUDA_ERROR_INVALID_DEVICE. */
 CUresult vgpu_worker_device(struct vgpu_worker *w, unsigned ordinal, CUdevice *dev);
 
-/* What the client's number stands for; a number that is not live, or of another kind, is refused. */
+/* What the client's number stands for; one that is not live, or of another kind, is refused. */
 CUresult vgpu_handle_get(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind kind,
 			 void **driver_handle);
 
-/* Let a number that the client made stand for @driver_handle; a number that is in use is refused. */
+/* Let a number that the client made stand for @driver_handle; one that is in use is refused. */
 CUresult vgpu_handle_put(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind kind, uint64_t ctx,
 			 void *driver_handle);
 
@@ -197,7 +197,8 @@ def execute(call, keep):
     if call.server_hook:
         args = ["w", "q"] + [x for a in call.args for x in hook_argument(a)]
         return wrapped(f"{head}vgpu_hook_{call.name}(", args, ");")
-    return wrapped(f"{head}w->driver->{call.name}(", [driver_argument(a) for a in call.args], ");")
+    args = [driver_argument(a) for a in call.args]
+    return wrapped(f"{head}w->driver->{call.name}(", args, ");")
 
 
 def put(call):
@@ -232,7 +233,8 @@ def finish(call):
             return lines + ["\treturn r;"]
         lines += ["\tif (r)", "\t\treturn r;"]
     too_long = [f"{a.name}_len > sizeof({a.name})" for a in call.replies if a.variable]
-    return lines + refuse(too_long, "CUDA_ERROR_UNKNOWN") + write(call) + ["\treturn r;" if bytes_out else "\treturn CUDA_SUCCESS;"]
+    lines += refuse(too_long, "CUDA_ERROR_UNKNOWN") + write(call)
+    return lines + [f"\treturn {'r' if bytes_out else 'CUDA_SUCCESS'};"]
 
 
 def body(call):

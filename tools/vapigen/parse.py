@@ -100,7 +100,7 @@ class Parser:
         if words[0] not in lines:
             raise self.error(f"'{words[0]}' is not known in a block: use {', '.join(lines)}")
         if self.block.how != "call" and words[0] != "proc":
-            raise self.error(f"'{words[0]}' is for calls: a {self.block.how} has at most a proc line")
+            raise self.error(f"'{words[0]}' is for calls: a {self.block.how} has a proc line only")
         lines[words[0]](words)
 
     def proc(self, words):
@@ -119,7 +119,8 @@ class Parser:
                 if proc.suffix not in SUFFIXES:
                     raise self.error(f"'{word}': the suffix of a twin is ptds or ptsz")
             else:
-                raise self.error(f"'{word}': a proc line has since=VERSION and pt=VERSION:SUFFIX once")
+                raise self.error(f"'{word}': a proc line has since=VERSION and "
+                                 "pt=VERSION:SUFFIX, each once")
         if not proc.since:
             raise self.error("proc without since=VERSION")
         self.block.proc = proc

@@ -708,10 +708,6 @@ local cuCtxSetFlags
 	proc	cuCtxSetFlags since=12010
 local cuCtxGetId
 	proc	cuCtxGetId since=12000
-local cuCtxAttach
-	proc	cuCtxAttach since=2000
-local cuCtxDetach
-	proc	cuCtxDetach since=2000
 local cuCtxGetStreamPriorityRange
 	proc	cuCtxGetStreamPriorityRange since=5050
 local cuCtxSynchronize_v2
@@ -889,10 +885,14 @@ stub cuCoredumpSetAttribute
 	proc	cuCoredumpSetAttribute since=12010
 stub cuCoredumpSetAttributeGlobal
 	proc	cuCoredumpSetAttributeGlobal since=12010
+stub cuCtxAttach
+	proc	cuCtxAttach since=2000
 stub cuCtxCreate
 	proc	cuCtxCreate since=2000
 stub cuCtxDestroy
 	proc	cuCtxDestroy since=2000
+stub cuCtxDetach
+	proc	cuCtxDetach since=2000
 stub cuCtxFromGreenCtx
 	proc	cuCtxFromGreenCtx since=12040
 stub cuCtxGetDevResource

@@ -46,7 +46,7 @@ struct vgpu_answer {
 	int32_t		worker_pid;		/* as the worker sees it; for messages only */
 	uint32_t	reserved;
 	uint8_t		opcodes[VGPU_OPCODES / 8];	/* bit n: the worker serves n */
-	char		text[256];		/* for a refusal: a line for the user; ends in NUL */
+	char		text[256];		/* of a refusal: a line for the user */
 };
 
 /*

@@ -35,11 +35,11 @@ extern const struct vgpu_serve_entry vgpu_serve_table[VGPU_OPCODES];
 /* Device of the session's @ordinal; CUDA_ERROR_INVALID_DEVICE. */
 CUresult vgpu_worker_device(struct vgpu_worker *w, unsigned ordinal, CUdevice *dev);
 
-/* What the client's number stands for; a number that is not live, or of another kind, is refused. */
+/* What the client's number stands for; one that is not live, or of another kind, is refused. */
 CUresult vgpu_handle_get(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind kind,
 			 void **driver_handle);
 
-/* Let a number that the client made stand for @driver_handle; a number that is in use is refused. */
+/* Let a number that the client made stand for @driver_handle; one that is in use is refused. */
 CUresult vgpu_handle_put(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind kind, uint64_t ctx,
 			 void *driver_handle);
 
