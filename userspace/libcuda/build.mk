@@ -4,13 +4,14 @@
 
 LIBCUDA	     := $(B)/lib/libcuda.so.1
 LIBCUDA_OBJS := $(call objects,userspace/libcuda) $(CLIENT_OBJS) $(PROTO_OBJS) \
-		$(CHANNEL_OBJS) $(filter-out %/unpack.o,$(CUDAFRONT_OBJS))
+		$(CHANNEL_OBJS) $(CUDAFRONT_OBJS)
+LIBCUDA_LIBS := -l:libcrypto.a -l:libzstd.a -l:liblz4.a -ldl
 
 ALL += $(LIBCUDA)
 
 $(LIBCUDA): $(LIBCUDA_OBJS) $(B)/gen/exports.map
 	@mkdir -p $(@D)
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete \
-		-Wl,--version-script,$(B)/gen/exports.map -Wl,--gc-sections -o $@ \
-		$(LIBCUDA_OBJS) -Wl,--exclude-libs,ALL -l:libcrypto.a -l:libzstd.a -l:liblz4.a -ldl
+		-Wl,--version-script,$(B)/gen/exports.map -o $@ \
+		$(LIBCUDA_OBJS) -Wl,--exclude-libs,ALL $(LIBCUDA_LIBS)
 	ln -sf libcuda.so.1 $(@D)/libcuda.so

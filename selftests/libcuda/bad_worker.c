@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libcuda before a worker that dies or lies: an error in due time, never a
+ * hang or a crash. Each case is a process with a session of its own; its fake
+ * worker is a thread of the parent.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "libcuda/api.h"
+#include "test.h"
+
+static char path[108];
+static int listener;
+
+/* ---- the fake worker ---- */
+
+static void good_answer(struct vgpu_answer *a)
+{
+	*a = (struct vgpu_answer){
+		.magic = VGPU_HELLO_MAGIC, .version = VGPU_HELLO_VERSION, .ndevices = 1,
+		.driver_version = 13000,
+	};
+}
+
+static struct vgpu_channel *accept_one(struct vgpu_answer *a, size_t length)
+{
+	static struct vgpu_hello hello;
+	size_t hello_length = sizeof(hello);
+	struct vgpu_channel *ch;
+
+	if (vgpu_channel_accept(&ch, accept(listener, NULL, NULL), &hello, &hello_length, 5000))
+		return NULL;
+	if (vgpu_hello_check(&hello, hello_length))
+		printf("# the hello is not good: %s\n", vgpu_hello_check(&hello, hello_length));
+	vgpu_channel_answer(ch, a, length);
+	return ch;
+}
+
+static bool pending(void *ch)
+{
+	return vgpu_record_pending(ch);
+}
+
+static uint16_t call_next(struct vgpu_channel *ch, uint64_t *seq)
+{
+	static _Alignas(8) uint8_t buf[256 << 10];
+	struct vgpu_record *r = (struct vgpu_record *)buf;
+
+	if (vgpu_channel_wait(ch, pending, ch, 5000) ||
+	    vgpu_record_receive(ch, buf, sizeof(buf)) <= 0)
+		return 0;
+	*seq = r->seq;
+	return r->opcode;
+}
+
+static void reply(struct vgpu_channel *ch, uint16_t opcode, uint64_t seq, CUresult status,
+		  size_t more)
+{
+	struct vgpu_completion *c = vgpu_record_reserve(ch, sizeof(*c) + more);
+
+	memset((char *)c + sizeof(c->r), 0, sizeof(*c) + more - sizeof(c->r));
+	c->seq = seq;
+	c->status = status;
+	vgpu_record_commit(ch, opcode, 0);
+}
+
+/* Serves until a context is there; then the case goes on. */
+static struct vgpu_channel *serve_start(void)
+{
+	struct vgpu_answer a;
+	struct vgpu_channel *ch;
+	uint64_t seq = 0;
+
+	good_answer(&a);
+	ch = accept_one(&a, sizeof(a));
+	if (!ch)
+		return NULL;
+	if (call_next(ch, &seq) == VGPU_OP_vgpu_device_info)
+		reply(ch, VGPU_OP_vgpu_device_info, seq, 0, sizeof(struct vgpu_device_info));
+	if (call_next(ch, &seq) == VGPU_OP_cuDevicePrimaryCtxRetain)
+		reply(ch, VGPU_OP_cuDevicePrimaryCtxRetain, seq, 0, 0);
+	return ch;
+}
+
+/* ---- the app ---- */
+
+static CUresult context(void)
+{
+	CUcontext ctx;
+	CUresult r = cuInit(0);
+
+	if (!r)
+		r = cuDevicePrimaryCtxRetain(&ctx, 0);
+	if (!r)
+		r = cuCtxSetCurrent(ctx);
+	return r;
+}
+
+static int app_info(void)
+{
+	size_t free, total;
+	CUresult r = context();
+
+	if (r)
+		return 100;
+	r = cuMemGetInfo_v2(&free, &total);
+	/* And again: a lost channel stays lost. */
+	return cuMemGetInfo_v2(&free, &total) == r ? (int)r & 0xff : 101;
+}
+
+static int app_init(void)
+{
+	return cuInit(0);
+}
+
+static int app_alloc(void)
+{
+	CUdeviceptr p;
+	CUresult r = context();
+
+	return r ? 100 : (int)cuMemAlloc_v2(&p, 4096) & 0xff;
+}
+
+/* Runs @app in a child against @worker here; its exit code, or -1 for a hang or signal. */
+static int run(int (*app)(void), void (*worker)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		alarm(10);
+		setenv("VGPU_SOCKET", path, 1);
+		close(listener);
+		_exit(app());
+	}
+	worker();
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ---- cases ---- */
+
+static void no_worker(void)
+{
+	close(accept(listener, NULL, NULL));
+}
+
+TEST(hang_up_instead_of_an_answer)
+{
+	CHECK_EQ(run(app_init, no_worker), CUDA_ERROR_NO_DEVICE);
+}
+
+static void short_answer(void)
+{
+	struct vgpu_answer a;
+
+	good_answer(&a);
+	vgpu_channel_close(accept_one(&a, sizeof(a) - 8));
+}
+
+TEST(answer_of_wrong_length)
+{
+	CHECK_EQ(run(app_init, short_answer), CUDA_ERROR_NO_DEVICE);
+}
+
+static void refusal(void)
+{
+	struct vgpu_answer a;
+
+	good_answer(&a);
+	a.status = CUDA_ERROR_SYSTEM_NOT_READY & 0xff;
+	strcpy(a.text, "(a test refuses)");
+	vgpu_channel_close(accept_one(&a, sizeof(a)));
+}
+
+TEST(refusal_is_passed_on)
+{
+	CHECK_EQ(run(app_init, refusal), CUDA_ERROR_SYSTEM_NOT_READY & 0xff);
+}
+
+static void death_in_a_call(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuMemGetInfo_v2);
+	usleep(200000);		/* the app sleeps by now */
+	vgpu_channel_close(ch);
+}
+
+TEST(death_while_a_call_waits)
+{
+	CHECK_EQ(run(app_info, death_in_a_call), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+static void lie(void (*how)(struct vgpu_channel *ch, uint64_t seq))
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK(call_next(ch, &seq));
+	how(ch, seq);
+	usleep(300000);
+	vgpu_channel_close(ch);
+}
+
+static void wrong_seq(struct vgpu_channel *ch, uint64_t seq)
+{
+	reply(ch, VGPU_OP_cuMemGetInfo_v2, seq + 1, 0, 16);
+}
+
+static void lie_seq(void)
+{
+	lie(wrong_seq);
+}
+
+TEST(completion_of_no_call)
+{
+	CHECK_EQ(run(app_info, lie_seq), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+static void too_short(struct vgpu_channel *ch, uint64_t seq)
+{
+	reply(ch, VGPU_OP_cuMemGetInfo_v2, seq, 0, 8);
+}
+
+static void lie_short(void)
+{
+	lie(too_short);
+}
+
+TEST(completion_without_its_results)
+{
+	int r = run(app_info, lie_short);
+
+	CHECK(r > 0 && r != 101);
+}
+
+static void bytes_of_nothing(struct vgpu_channel *ch, uint64_t seq)
+{
+	struct vgpu_notice_data *n = vgpu_record_reserve(ch, sizeof(*n));
+
+	n->transfer = 1;
+	n->offset = 0;
+	n->chunk = (struct vgpu_chunk){ .pos = 12345, .length = 4096 };
+	vgpu_record_commit(ch, VGPU_NOTICE_DATA, 0);
+}
+
+static void lie_data(void)
+{
+	lie(bytes_of_nothing);
+}
+
+TEST(bytes_that_were_never_published)
+{
+	CHECK_EQ(run(app_info, lie_data), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+static void unknown_hostfn(struct vgpu_channel *ch, uint64_t seq)
+{
+	struct vgpu_notice_hostfn *n = vgpu_record_reserve(ch, sizeof(*n));
+
+	memset((char *)n + sizeof(n->r), 0, sizeof(*n) - sizeof(n->r));
+	n->token = 99;
+	vgpu_record_commit(ch, VGPU_NOTICE_HOSTFN, 0);
+}
+
+static void lie_hostfn(void)
+{
+	lie(unknown_hostfn);
+}
+
+TEST(host_function_that_nobody_gave)
+{
+	CHECK_EQ(run(app_info, lie_hostfn), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+/* Device memory always where the app has its own: asked again, given up in the end. */
+static void always_clashing(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+	uint16_t op;
+	int clashes = 0;
+
+	REQUIRE(ch);
+	while ((op = call_next(ch, &seq)) != 0) {
+		bool address = op != VGPU_OP_cuMemFree_v2;
+		struct vgpu_cuMemAlloc_v2_out *out =
+			vgpu_record_reserve(ch, address ? sizeof(*out) : sizeof(out->c));
+
+		clashes += op == VGPU_OP_vgpu_mem_clash;
+		memset((char *)out + sizeof(out->c.r), 0, sizeof(out->c) - sizeof(out->c.r));
+		out->c.seq = seq;
+		if (address)
+			out->dptr = (uintptr_t)path & ~4095ull;	/* mapped in the child as well */
+		vgpu_record_commit(ch, op, 0);
+		if (!address)
+			break;
+	}
+	CHECK(clashes > 3);
+	usleep(100000);
+	vgpu_channel_close(ch);
+}
+
+TEST(addresses_that_always_clash)
+{
+	CHECK_EQ(run(app_alloc, always_clashing), CUDA_ERROR_OUT_OF_MEMORY);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/vgpu-test-XXXXXX";
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(path, sizeof(path), "%s/s", dir);
+	strcpy(a.sun_path, path);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (bind(listener, (void *)&a, sizeof(a)) || listen(listener, 4))
+		return 1;
+	failed = test_main(argc, argv);
+	unlink(path);
+	rmdir(dir);
+	return failed;
+}

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# Tests of libcuda that need no server.
+
+$(eval $(call unit-test,libcuda,tables,$(LIBCUDA_OBJS),$(LIBCUDA_LIBS)))
+$(eval $(call unit-test,libcuda,bad_worker,$(LIBCUDA_OBJS),$(LIBCUDA_LIBS)))
