@@ -98,5 +98,9 @@ BAD = [
      "add client=hook"),
     ("made handle of a C argument",
      CALL.replace("client=hook ", "") + "\tout\thandle event\tx\n", 4, "add client=hook"),
+    ("made handle that nobody can end", CALL.replace(" server=hook", "") +
+     "\tout\thandle event\tx\n", 4, "add 'driver cuEventDestroy_v2'"),
+    ("two handles to be made", CALL.replace(" server=hook", "") +
+     "\tout\thandle event\tx\n\tout\thandle event\ty\n", 5, "add server=hook"),
     ("second args", CALL + "\targs\tint x\n\targs\tint y\n", 5, "a second args line"),
 ]

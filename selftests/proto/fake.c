@@ -7,7 +7,7 @@
 
 CUresult fake_status;
 const char *fake_name;
-unsigned fake_puts;
+unsigned fake_puts, fake_ends;
 uint64_t fake_seen;
 
 #define MADE ((void *)0x1000) /* what the driver's functions make */

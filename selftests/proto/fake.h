@@ -16,6 +16,7 @@ extern struct vgpu_driver fake_driver;
 extern CUresult fake_status;	/* what every hook and driver function returns */
 extern const char *fake_name;	/* the last that was called; NULL: none */
 extern unsigned fake_puts;	/* numbers that were bound to handles */
+extern unsigned fake_ends;	/* handles that were ended, as their number was refused */
 
 /* What the last call saw: a hash of its in arguments in their order. */
 extern uint64_t fake_seen;

@@ -355,6 +355,13 @@ TEST(handle_is_put)
 		 CUDA_ERROR_OUT_OF_MEMORY);
 	fake_status = CUDA_SUCCESS;
 	CHECK_EQ(fake_puts, 1);
+	CHECK_EQ(fake_ends, 0);
+
+	/* A number that is refused leaves nothing behind in the driver. */
+	CHECK_EQ(vgpu_call_cuEventCreate(SESSION, CTX, VGPU_CALL_REPLY, STREAM, 0),
+		 CUDA_ERROR_INVALID_HANDLE);
+	CHECK_EQ(fake_puts, 1);
+	CHECK_EQ(fake_ends, 1);
 }
 
 TEST(limits_on_both_sides)

@@ -47,6 +47,10 @@ def check_drivers(spec):
     seen = {s.name: s.place for s in spec.calls if not s.internal}
     for driver in spec.drivers:
         once(seen, driver.name, driver.place, f"driver function '{driver.name}'")
+    for arg in (a for call in spec.calls if not call.server_hook for a in call.args):
+        if arg.end and arg.end not in seen:
+            raise SpecError(arg.place, f"the worker may have to end '{arg.name}' by {arg.end}: "
+                            f"add 'driver {arg.end}'")
 
 
 def check_call(call):
@@ -66,6 +70,9 @@ def check_call(call):
         once(names, arg.name, arg.place, f"argument '{arg.name}'")
         check_arg(arg)
         check_fit(call, arg)
+    made = [a for a in call.args if a.made]
+    if len(made) > 1 and not call.server_hook:
+        raise SpecError(made[1].place, "a second handle to be made: add server=hook")
     if call.twin and not call.client_hook or call.proc and call.proc.suffix == "ptsz":
         check_twin(call)
 

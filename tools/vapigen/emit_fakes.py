@@ -3,6 +3,7 @@
 tests and fuzzers of the decoders. See selftests/proto/fake.h."""
 from emit_public import prototype
 from emit_serve import hook_prototype
+from spec import KINDS
 from text import banner, function
 
 
@@ -46,6 +47,12 @@ def driver_function(call):
     return function("static CUresult ", f"fake_{call.name}", prototype(call), body(call, looks))
 
 
+def end_function(arg):
+    """What undoes the making of a handle."""
+    return function("static CUresult ", f"fake_{arg.end}", [f"{KINDS[arg.of][0]} handle"],
+                    ["\tfake_ends++;", "\treturn CUDA_SUCCESS;"])
+
+
 def source(spec):
     direct = [c for c in spec.calls if not c.server_hook]
     lines = banner(spec, "Hooks and a driver for tests.")
@@ -53,5 +60,8 @@ def source(spec):
               '#include "fake.h"', ""]
     for call in spec.calls:
         lines += hook(call) if call.server_hook else driver_function(call)
+    ends = {a.end: a for c in direct for a in c.args if a.end}
+    for arg in ends.values():
+        lines += end_function(arg)
     lines += ["struct vgpu_driver fake_driver = {"]
-    return lines + [f"\t.{c.name} = fake_{c.name}," for c in direct] + ["};"]
+    return lines + [f"\t.{n} = fake_{n}," for n in [c.name for c in direct] + list(ends)] + ["};"]

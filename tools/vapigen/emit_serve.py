@@ -202,14 +202,14 @@ def execute(call, keep):
 
 
 def put(call):
-    """Bind numbers of the client's to what a driver's function made."""
-    lines = []
-    for arg in call.args:
-        if arg.made and not call.server_hook:
-            if lines:
-                lines += ["\tif (r)", "\t\treturn r;"]
-            lines += [f"\tr = vgpu_handle_put(w, in->{arg.name}, {arg.kind}, q->ctx, {arg.name});"]
-    return lines
+    """Bind the client's number to what the driver made, or end that again."""
+    made = next((a for a in call.args if a.made and not call.server_hook), None)
+    if not made:
+        return []
+    lines = wrapped("\tr = vgpu_handle_put(", ["w", f"in->{made.name}", made.kind, "q->ctx",
+                                               made.name], ");")
+    undo = ["\tif (r)", f"\t\tw->driver->{made.end}({made.name});"] if made.end else []
+    return lines + undo
 
 
 def write(call):

@@ -46,6 +46,15 @@ SCALARS = {
     "handle": Scalar("uint64_t", 8, "uint64_t"),
 }
 
+# The function that ends what a handle stands for; the others go with what they are of.
+ENDS = {
+    "ctx": "cuCtxDestroy_v2",
+    "stream": "cuStreamDestroy_v2",
+    "event": "cuEventDestroy_v2",
+    "module": "cuModuleUnload",
+    "library": "cuLibraryUnload",
+}
+
 # Kind of handle: its C type and what VGPU_KIND_ it is.
 KINDS = {
     "ctx": ("CUcontext", "CONTEXT"),
@@ -84,6 +93,11 @@ class Arg:
     def sent(self):
         """It is a field of the request, not of the reply."""
         return not self.out or self.made
+
+    @property
+    def end(self):
+        """Function that undoes the making of a handle, or ""."""
+        return ENDS.get(self.of, "") if self.made else ""
 
     @property
     def kind(self):

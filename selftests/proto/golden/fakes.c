@@ -92,10 +92,17 @@ CUresult vgpu_hook_cuLaunchHostFunc(struct vgpu_worker *w, const struct vgpu_req
 	return fake_status;
 }
 
+static CUresult fake_cuEventDestroy_v2(CUevent handle)
+{
+	fake_ends++;
+	return CUDA_SUCCESS;
+}
+
 struct vgpu_driver fake_driver = {
 	.cuCtxGetCacheConfig = fake_cuCtxGetCacheConfig,
 	.cuEventRecord = fake_cuEventRecord,
 	.cuEventCreate = fake_cuEventCreate,
 	.cuModuleGetGlobal_v2 = fake_cuModuleGetGlobal_v2,
 	.cuKernelSetAttribute = fake_cuKernelSetAttribute,
+	.cuEventDestroy_v2 = fake_cuEventDestroy_v2,
 };

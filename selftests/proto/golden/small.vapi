@@ -68,4 +68,5 @@ stub cuEventElapsedTime_v2
 	proc	cuEventElapsedTime since=12080
 
 driver cuInit
+driver cuEventDestroy_v2
 driver cuModuleGetFunctionCount optional

@@ -18,6 +18,7 @@ static const struct {
 } functions[] = {
 	REQUIRED(cuCtxGetCacheConfig),
 	REQUIRED(cuEventCreate),
+	REQUIRED(cuEventDestroy_v2),
 	REQUIRED(cuEventRecord),
 	REQUIRED(cuInit),
 	REQUIRED(cuKernelSetAttribute),

@@ -13,6 +13,7 @@
 struct vgpu_driver {
 	VGPU_DRIVER_FUNCTION(cuCtxGetCacheConfig);
 	VGPU_DRIVER_FUNCTION(cuEventCreate);
+	VGPU_DRIVER_FUNCTION(cuEventDestroy_v2);
 	VGPU_DRIVER_FUNCTION(cuEventRecord);
 	VGPU_DRIVER_FUNCTION(cuInit);
 	VGPU_DRIVER_FUNCTION(cuKernelSetAttribute);

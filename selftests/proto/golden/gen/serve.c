@@ -117,6 +117,8 @@ static CUresult serve_cuEventCreate(struct vgpu_worker *w, const struct vgpu_req
 	if (r)
 		return r;
 	r = vgpu_handle_put(w, in->phEvent, VGPU_KIND_EVENT, q->ctx, phEvent);
+	if (r)
+		w->driver->cuEventDestroy_v2(phEvent);
 	return r;
 }
 
