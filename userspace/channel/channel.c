@@ -70,7 +70,7 @@ void vgpu_channel_init(struct vgpu_channel *ch, struct channel_memory *memory,
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&ch->wait.cond, &attr);
 	pthread_condattr_destroy(&attr);
-	vgpu_spin_init(&ch->spin);
+	vgpu_spin_init(&ch->spin, ch->pid);
 }
 
 /*

@@ -76,7 +76,7 @@ struct spin {
 	uint32_t	probe_in;	/* waits until a full spin is tried */
 	uint32_t	probe_every;
 	int		spinners;	/* threads of this side that spin now */
-	int		processors;	/* that this process may run on */
+	int		processors;	/* that both sides may run on */
 };
 
 /* The threads of this side that sleep. All but @waiters is under @lock. */
@@ -126,7 +126,7 @@ struct vgpu_channel {
 
 /* ---- bells (wait.c) ---- */
 
-void vgpu_spin_init(struct spin *s);
+void vgpu_spin_init(struct spin *s, int their_pid);
 
 /* Take the other side's sleep word @word as rung and ring, if nobody did. */
 void vgpu_channel_ring(struct vgpu_channel *ch, uint64_t word);
@@ -156,7 +156,7 @@ static inline void channel_announce_head(struct vgpu_channel *ch)
 /* ---- channel.c ---- */
 
 /*
- * Fill @ch (zeroed, with its backend's ops and side) and take a reference of
+ * Fill @ch (zeroed, with its backend's ops, side and pid) and take a reference of
  * @memory, whose size fits @sizes.
  */
 void vgpu_channel_init(struct vgpu_channel *ch, struct channel_memory *memory,

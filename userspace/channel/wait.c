@@ -5,6 +5,7 @@
  * that makes it impossible to lose a bell is ring_barrier()'s.
  */
 #include <sched.h>
+#include <unistd.h>
 
 #include "channel/internal.h"
 
@@ -20,21 +21,28 @@
 
 typedef bool (*condition)(void *arg);
 
-static int processors(void)
+/*
+ * Processors that the two sides have together. One thread's own affinity says
+ * little: it may be bound to a processor that it shares with nobody.
+ */
+static int processors(int their_pid)
 {
-	cpu_set_t set;
+	cpu_set_t ours, theirs;
 
-	/* More processors than a cpu_set_t holds: surely more than one. */
-	if (sched_getaffinity(0, sizeof(set), &set))
+	/* A set that is too small means a machine that is large enough. */
+	if (sched_getaffinity(0, sizeof(ours), &ours))
 		return CPU_SETSIZE;
-	return CPU_COUNT(&set);
+	if (!their_pid || sched_getaffinity(their_pid, sizeof(theirs), &theirs))
+		return sysconf(_SC_NPROCESSORS_ONLN);
+	CPU_OR(&ours, &ours, &theirs);
+	return CPU_COUNT(&ours);
 }
 
-void vgpu_spin_init(struct spin *s)
+void vgpu_spin_init(struct spin *s, int their_pid)
 {
 	*s = (struct spin){
 		.budget_ns = SPIN_MAX_NS, .probe_in = PROBE_MIN,
-		.probe_every = PROBE_MIN, .processors = processors(),
+		.probe_every = PROBE_MIN, .processors = processors(their_pid),
 	};
 }
 
@@ -153,7 +161,7 @@ static void leave(struct vgpu_channel *ch)
 		ring_store_sleep(ch->our_sleep, 0);
 	}
 	if (++w->sleeps % RECOUNT == 0)
-		ring_set(ch->spin.processors, processors());
+		ring_set(ch->spin.processors, processors(ch->pid));
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Setting up a channel over a socket: what connect and accept agree on, and
+ * every hello that must be refused without leaking a descriptor.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel/internal.h"
+#include "channel/message.h"
+#include "test.h"
+
+static const struct vgpu_ring_sizes sizes = VGPU_DEFAULT_SIZES;
+static char path[64];
+
+static int open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static int listen_at(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(path, sizeof(path), "/tmp/vgpu-test-%d.sock", getpid());
+	strcpy(addr.sun_path, path);
+	unlink(path);
+	if (bind(fd, (void *)&addr, sizeof(addr)) || listen(fd, 4))
+		return -1;
+	return fd;
+}
+
+struct server {
+	int			listener;
+	struct vgpu_channel	*ch;
+	char			hello[64];
+	size_t			len;
+	int			err;
+};
+
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+
+	s->len = sizeof(s->hello);
+	s->err = vgpu_channel_accept(&s->ch, accept(s->listener, NULL, NULL),
+				     s->hello, &s->len, 5000);
+	if (!s->err)
+		s->err = vgpu_channel_answer(s->ch, "welcome", 7);
+	return NULL;
+}
+
+/* Does an address allow the access? The kernel tells without a signal. */
+static bool writable(void *at)
+{
+	int p[2];
+	bool ok;
+
+	if (pipe(p) || write(p[1], "x", 1) != 1)
+		return false;
+	ok = read(p[0], at, 1) == 1;
+	close(p[0]);
+	close(p[1]);
+	return ok;
+}
+
+static void check_protection(struct vgpu_channel *app, struct vgpu_channel *peer)
+{
+	uint8_t *a = app->memory->base, *p = peer->memory->base;
+	size_t at[] = { 0, VGPU_PAGE_SIZE, 2 * VGPU_PAGE_SIZE,
+			2 * VGPU_PAGE_SIZE + sizes.sq,
+			2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq,
+			2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq + sizes.up };
+	static const bool apps[] = { true, false, true, false, true, false };
+
+	for (int i = 0; i < 6; i++) {
+		CHECK_EQ(writable(a + at[i] + 64), apps[i]);
+		CHECK_EQ(writable(p + at[i] + 64), !apps[i]);
+	}
+}
+
+TEST(connect_and_accept)
+{
+	struct server s = { .listener = listen_at() };
+	struct vgpu_channel *app;
+	int files = open_files();
+	char answer[16];
+	size_t len = sizeof(answer);
+	pthread_t thread;
+
+	REQUIRE(s.listener >= 0);
+	pthread_create(&thread, NULL, serve, &s);
+	CHECK_EQ(vgpu_channel_connect(&app, path, &sizes, "hello there", 11,
+				      answer, &len, 5000), 0);
+	pthread_join(thread, NULL);
+	REQUIRE(s.err == 0);
+	CHECK(s.len == 11 && !memcmp(s.hello, "hello there", 11));
+	CHECK(len == 7 && !memcmp(answer, "welcome", 7));
+	CHECK_EQ(vgpu_channel_peer_pid(app), getpid());
+	CHECK_EQ(vgpu_channel_peer_pid(s.ch), getpid());
+	check_protection(app, s.ch);
+	vgpu_channel_close(app);
+	vgpu_channel_close(s.ch);
+	CHECK_EQ(open_files(), files);
+	close(s.listener);
+	unlink(path);
+}
+
+TEST(connect_refusals)
+{
+	struct vgpu_ring_sizes odd = sizes;
+	struct vgpu_channel *app;
+	char answer[4], longpath[200];
+	size_t len = sizeof(answer);
+	int files = open_files(), fd;
+
+	CHECK_EQ(vgpu_channel_connect(&app, "/nonexistent/x", &sizes, "", 0,
+				      answer, &len, 100), -ENOENT);
+	memset(longpath, 'x', sizeof(longpath));
+	longpath[199] = 0;
+	CHECK_EQ(vgpu_channel_connect(&app, longpath, &sizes, "", 0,
+				      answer, &len, 100), -ENAMETOOLONG);
+	odd.up = 5000;
+	CHECK_EQ(vgpu_channel_connect(&app, path, &odd, "", 0, answer, &len, 100), -EINVAL);
+	fd = listen_at();
+	/* Nobody accepts. */
+	CHECK_EQ(vgpu_channel_connect(&app, path, &sizes, "", 0, answer, &len, 50),
+		 -ETIMEDOUT);
+	close(fd);
+	CHECK_EQ(vgpu_channel_connect(&app, path, &sizes, "", 0, answer, &len, 50),
+		 -ECONNREFUSED);
+	unlink(path);
+	CHECK_EQ(open_files(), files);
+}
+
+static void *hang_up(void *arg)
+{
+	int fd = accept(*(int *)arg, NULL, NULL);
+
+	close(fd);
+	return NULL;
+}
+
+TEST(server_hangs_up_without_an_answer)
+{
+	int fd = listen_at(), files = open_files();
+	struct vgpu_channel *app;
+	char answer[4];
+	size_t len = sizeof(answer);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, hang_up, &fd);
+	CHECK_EQ(vgpu_channel_connect(&app, path, &sizes, "", 0, answer, &len, 5000),
+		 -EPIPE);
+	pthread_join(thread, NULL);
+	CHECK_EQ(open_files(), files);
+	close(fd);
+	unlink(path);
+}
+
+/* ---- hellos made by hand ---- */
+
+struct hello {
+	struct message_header	head;
+	struct vgpu_ring_sizes	sizes;
+	char			bytes[128];
+};
+
+static struct hello good_hello(size_t bytes)
+{
+	struct hello h = {
+		.head = { MESSAGE_MAGIC, MESSAGE_VERSION, MESSAGE_HELLO,
+			  sizeof(sizes) + bytes, 0 },
+		.sizes = VGPU_DEFAULT_SIZES,
+	};
+
+	return h;
+}
+
+/* Send @len bytes of @h with @fds, which are closed, and accept them. */
+static int accept_hello(struct hello *h, size_t len, int *fds, int n)
+{
+	struct iovec iov = { h, len };
+	struct { _Alignas(8) char room[CMSG_SPACE(16 * sizeof(int))]; } control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct vgpu_channel *ch;
+	char got[64];
+	size_t got_len = sizeof(got);
+	int sock[2], err, before;
+
+	for (before = 0; before < n && fds[before] >= 0; before++)
+		;
+	if (before != n || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock))
+		return -1000;
+	if (n) {
+		struct cmsghdr *c;
+
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+	}
+	if (sendmsg(sock[0], &msg, 0) != (ssize_t)len)
+		return -1001;
+	vgpu_message_close(fds, n);
+	err = vgpu_channel_accept(&ch, sock[1], got, &got_len, 200);
+	if (!err)
+		vgpu_channel_close(ch);
+	close(sock[0]);
+	return err;
+}
+
+static size_t memory_size(void)
+{
+	return 2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq + sizes.up + sizes.down;
+}
+
+static int memory(size_t size, int seals)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (ftruncate(fd, size) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
+		return -1;
+	return fd;
+}
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* A good hello but for the memory descriptor. */
+static int with_memory(int fd)
+{
+	struct hello h = good_hello(4);
+	int fds[3] = { fd, eventfd(0, 0), eventfd(0, 0) };
+
+	return accept_hello(&h, sizeof(h.head) + sizeof(h.sizes) + 4, fds, 3);
+}
+
+TEST(hello_memory)
+{
+	int files = open_files();
+
+	CHECK_EQ(with_memory(memory(memory_size(), SEALS)), 0);
+	CHECK_EQ(with_memory(memory(memory_size(), 0)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size(), F_SEAL_SHRINK | F_SEAL_SEAL)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size(), F_SEAL_SHRINK | F_SEAL_GROW)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size(), SEALS | F_SEAL_FUTURE_WRITE)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size(), SEALS | F_SEAL_WRITE)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size() - VGPU_PAGE_SIZE, SEALS)), -EPROTO);
+	CHECK_EQ(with_memory(memory(memory_size() + 1, SEALS)), -EPROTO);
+	CHECK_EQ(with_memory(memory(0, SEALS)), -EPROTO);
+	CHECK_EQ(with_memory(open("/dev/zero", O_RDWR)), -EPROTO);
+	CHECK_EQ(with_memory(open("/proc/self/exe", O_RDONLY)), -EPROTO);
+	CHECK_EQ(with_memory(eventfd(0, 0)), -EPROTO);
+	CHECK_EQ(open_files(), files);
+}
+
+/* A read-only descriptor of good memory, which cannot be mapped for writing. */
+TEST(hello_memory_read_only)
+{
+	char name[32];
+	int files = open_files(), fd = memory(memory_size(), SEALS), ro;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	ro = open(name, O_RDONLY);
+	REQUIRE(ro >= 0);
+	CHECK(with_memory(ro) < 0);
+	close(fd);
+	CHECK_EQ(open_files(), files);
+}
+
+TEST(hello_descriptors)
+{
+	int files = open_files(), e = eventfd(0, 0), p[2];
+	struct hello h = good_hello(0);
+	size_t len = sizeof(h.head) + sizeof(h.sizes);
+
+	REQUIRE(!pipe(p));
+	CHECK_EQ(accept_hello(&h, len, NULL, 0), -EPROTO);
+	for (int n = 1; n <= 12; n++) {
+		int fds[12];
+
+		fds[0] = memory(memory_size(), SEALS);
+		for (int i = 1; i < n; i++)
+			fds[i] = dup(e);
+		CHECK_EQ(accept_hello(&h, len, fds, n), n == 3 ? 0 : -EPROTO);
+	}
+	/* A pipe is no bell. */
+	CHECK_EQ(accept_hello(&h, len, (int[]){ memory(memory_size(), SEALS),
+						dup(p[0]), dup(e) }, 3), -EPROTO);
+	CHECK_EQ(accept_hello(&h, len, (int[]){ memory(memory_size(), SEALS),
+						dup(e), dup(p[1]) }, 3), -EPROTO);
+	close(p[0]);
+	close(p[1]);
+	close(e);
+	CHECK_EQ(open_files(), files);
+}
+
+static int with_header(struct hello *h, size_t len)
+{
+	int fds[3] = { memory(memory_size(), SEALS), eventfd(0, 0), eventfd(0, 0) };
+
+	return accept_hello(h, len, fds, 3);
+}
+
+TEST(hello_header)
+{
+	int files = open_files();
+	struct hello h = good_hello(8);
+	size_t len = sizeof(h.head) + sizeof(h.sizes) + 8;
+
+	CHECK_EQ(with_header(&h, len), 0);
+	CHECK_EQ(with_header(&h, len - 1), -EPROTO);
+	CHECK_EQ(with_header(&h, len + 1), -EPROTO);
+	CHECK_EQ(with_header(&h, 3), -EPROTO);
+	h.head.magic++;
+	CHECK_EQ(with_header(&h, len), -EPROTO);
+	h = good_hello(8);
+	h.head.version++;
+	CHECK_EQ(with_header(&h, len), -EPROTO);
+	h = good_hello(8);
+	h.head.kind = MESSAGE_HOSTMEM;
+	CHECK_EQ(with_header(&h, len), -EPROTO);
+	h = good_hello(8);
+	h.head.reserved = 1;
+	CHECK_EQ(with_header(&h, len), -EPROTO);
+	h = good_hello(0);
+	h.head.length = 8;
+	CHECK_EQ(with_header(&h, sizeof(h.head) + 8), -EPROTO);
+	/* More hello than the server has room for. */
+	h = good_hello(65);
+	CHECK_EQ(with_header(&h, sizeof(h.head) + sizeof(h.sizes) + 65), -EMSGSIZE);
+	CHECK_EQ(open_files(), files);
+}
+
+TEST(hello_ring_sizes)
+{
+	static const uint32_t bad[] = { 0, 1, 2048, 4097, 12288, VGPU_RING_MAX * 2,
+					0x80000000u, 0xffffffffu };
+	struct hello h;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		for (int ring = 0; ring < 4; ring++) {
+			h = good_hello(0);
+			(&h.sizes.sq)[ring] = bad[i];
+			CHECK_EQ(with_header(&h, sizeof(h.head) + sizeof(h.sizes)),
+				 -EPROTO);
+		}
+	}
+}
+
+TEST(hello_that_does_not_come)
+{
+	int sock[2], files = open_files();
+	struct vgpu_channel *ch;
+	char buf[8];
+	size_t len = sizeof(buf);
+
+	REQUIRE(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+	CHECK_EQ(vgpu_channel_accept(&ch, sock[1], buf, &len, 30), -ETIMEDOUT);
+	close(sock[0]);
+	REQUIRE(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+	close(sock[0]);
+	CHECK_EQ(vgpu_channel_accept(&ch, sock[1], buf, &len, 1000), -EPIPE);
+	CHECK_EQ(open_files(), files);
+}
+
+int main(int argc, char **argv)
+{
+	return test_main(argc, argv);
+}
