@@ -11,7 +11,7 @@ ALL += $(LIBCUDA)
 
 $(LIBCUDA): $(LIBCUDA_OBJS) $(B)/gen/exports.map
 	@mkdir -p $(@D)
-	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete \
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete -Wl,-Bsymbolic \
 		-Wl,--version-script,$(B)/gen/exports.map -o $@ \
 		$(LIBCUDA_OBJS) -Wl,--exclude-libs,ALL $(LIBCUDA_LIBS)
 	ln -sf libcuda.so.1 $(@D)/libcuda.so

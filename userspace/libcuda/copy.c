@@ -14,6 +14,7 @@
  *	device to device	one record
  */
 #include <string.h>
+#include "libcuda/copy.h"
 #include "libcuda/memory.h"
 #include "libcuda/stream.h"
 #include "libcuda/submit.h"
@@ -192,8 +193,7 @@ static CUresult dtod(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream
 	return r || !n ? r : on_device(&c, dst, src, n);
 }
 
-/* cuMemcpy: each address says by itself what it is. */
-static CUresult any(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
+CUresult vgpu_copy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
 {
 	struct copy c;
 	CUresult r = copy_begin(&c, stream, sync);
@@ -304,24 +304,24 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemcpyDtoDAsync_v2(CUdeviceptr dst, CUdeviceptr s
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemcpy(CUdeviceptr dst, CUdeviceptr src, size_t n)
 {
-	return any(dst, src, n, NULL, true);
+	return vgpu_copy(dst, src, n, NULL, true);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemcpy_ptds(CUdeviceptr dst, CUdeviceptr src, size_t n)
 {
-	return any(dst, src, n, CU_STREAM_PER_THREAD, true);
+	return vgpu_copy(dst, src, n, CU_STREAM_PER_THREAD, true);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemcpyAsync(CUdeviceptr dst, CUdeviceptr src, size_t n,
 					   CUstream stream)
 {
-	return any(dst, src, n, stream, false);
+	return vgpu_copy(dst, src, n, stream, false);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemcpyAsync_ptsz(CUdeviceptr dst, CUdeviceptr src, size_t n,
 						CUstream stream)
 {
-	return any(dst, src, n, ptsz(stream), false);
+	return vgpu_copy(dst, src, n, ptsz(stream), false);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemcpyPeer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src,

@@ -885,13 +885,13 @@ stub cuCoredumpSetAttribute
 	proc	cuCoredumpSetAttribute since=12010
 stub cuCoredumpSetAttributeGlobal
 	proc	cuCoredumpSetAttributeGlobal since=12010
-stub cuCtxAttach
+local cuCtxAttach
 	proc	cuCtxAttach since=2000
 stub cuCtxCreate
 	proc	cuCtxCreate since=2000
 stub cuCtxDestroy
 	proc	cuCtxDestroy since=2000
-stub cuCtxDetach
+local cuCtxDetach
 	proc	cuCtxDetach since=2000
 stub cuCtxFromGreenCtx
 	proc	cuCtxFromGreenCtx since=12040
@@ -1325,13 +1325,13 @@ stub cuMemcpy2D
 	proc	cuMemcpy2D since=2000
 stub cuMemcpy2DAsync
 	proc	cuMemcpy2DAsync since=2000
-stub cuMemcpy2DAsync_v2
+local cuMemcpy2DAsync_v2
 	proc	cuMemcpy2DAsync since=3020 pt=7000:ptsz
 stub cuMemcpy2DUnaligned
 	proc	cuMemcpy2DUnaligned since=2000
-stub cuMemcpy2DUnaligned_v2
+local cuMemcpy2DUnaligned_v2
 	proc	cuMemcpy2DUnaligned since=3020 pt=7000:ptds
-stub cuMemcpy2D_v2
+local cuMemcpy2D_v2
 	proc	cuMemcpy2D since=3020 pt=7000:ptds
 stub cuMemcpy3D
 	proc	cuMemcpy3D since=2000
