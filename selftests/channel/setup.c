@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -117,6 +118,61 @@ TEST(connect_and_accept)
 	check_protection(app, s.ch);
 	vgpu_channel_close(app);
 	vgpu_channel_close(s.ch);
+	CHECK_EQ(open_files(), files);
+	close(s.listener);
+	unlink(path);
+}
+
+/*
+ * What an app and a fork child of it do: the child cannot reach the rings,
+ * holds on to the socket, and lives longer than the app.
+ */
+static void be_the_app(int *end)
+{
+	struct vgpu_channel *app;
+	char answer[16], c;
+	size_t len = sizeof(answer);
+
+	close(end[0]);
+	if (vgpu_channel_connect(&app, path, &sizes, "", 0, answer, &len, 5000))
+		_exit(1);
+	if (fork())
+		for (;;)
+			pause();
+	/* One byte if all is well, then wait until the test is over. */
+	if (!writable(app->memory->base) && write(end[1], "k", 1) == 1)
+		c = read(end[1], &c, 1);
+	_exit(0);
+}
+
+static bool never(void *arg)
+{
+	return false;
+}
+
+TEST(death_of_the_app_but_not_of_its_child)
+{
+	struct server s = { .listener = listen_at() };
+	int end[2], files = open_files();
+	pid_t pid;
+	char c = 0;
+
+	REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM, 0, end));
+	pid = fork();
+	if (!pid)
+		be_the_app(end);
+	close(end[1]);
+	serve(&s);
+	REQUIRE(s.err == 0);
+	CHECK_EQ(vgpu_channel_peer_pid(s.ch), pid);
+	CHECK(read(end[0], &c, 1) == 1 && c == 'k');
+	CHECK_EQ(vgpu_channel_wait(s.ch, never, NULL, 20), -ETIMEDOUT);
+	kill(pid, SIGKILL);
+	CHECK_EQ(vgpu_channel_wait(s.ch, never, NULL, 20000), -EPIPE);
+	waitpid(pid, NULL, 0);
+	CHECK_EQ(vgpu_app_read(s.ch, &c, (uintptr_t)&c, 1), -ESRCH);
+	vgpu_channel_close(s.ch);
+	close(end[0]);
 	CHECK_EQ(open_files(), files);
 	close(s.listener);
 	unlink(path);
