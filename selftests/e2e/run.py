@@ -13,6 +13,7 @@ has found anything; exit status 4 is a skip.
 import argparse
 import os
 import sys
+import time
 
 from harness import Setup, Tap
 
@@ -22,6 +23,8 @@ THREADED = ["threads", "busy", "streams", "host_functions", "pinned_copies", "tw
             "exit_dirty", "concurrent_kernels"]
 # With ThreadSanitizer a forked child of a program with threads cannot go on.
 NOT_WITH_SAN = {"thread": {"fork_child"}}
+# Programs that watch the device's free memory.
+ALONE = {"memory_info", "many_allocations", "device_reset"}
 
 
 def arguments():
@@ -32,6 +35,7 @@ def arguments():
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
     parser.add_argument("--san", choices=["address", "thread"], default="")
     parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--jobs", type=int, default=1, help="programs that run at once")
     parser.add_argument("--threaded", action="store_true", help="only programs with threads")
     parser.add_argument("--verbose", action="store_true", help="show output of what passes, too")
     parser.add_argument("names", nargs="*")
@@ -69,28 +73,47 @@ def judge(status, text, reports):
     return None
 
 
-def run_one(setup, tap, path, label, options):
-    process = setup.start([path])
-    status = process.wait(options.timeout)
-    text = process.output()
-    reports = setup.findings(text)
-    server_died = setup.server and setup.server.popen.poll() is not None
-    process.end()
-    if status == 4:
-        tap.skip(label, last_line(text).partition(" ")[2])
-        return
-    why = judge(status, text, reports) or ("the server died" if server_died else None)
-    if why:
-        if setup.server:
-            text += "--- server:\n" + "\n".join(setup.server.output().splitlines()[-30:])
-        tap.result(False, label, why, "\n".join([text] + reports))
-    else:
-        tap.result(True, label)
-        if options.verbose:
+class Run:
+    """One program: started, and later judged."""
+
+    def __init__(self, setup, path, label):
+        self.setup = setup
+        self.path = path
+        self.label = label
+        self.process = setup.start([path])
+
+    def finish(self, tap, options):
+        left = self.process.start + options.timeout - time.monotonic()
+        status = self.process.wait(max(left, 0))
+        text = self.process.output()
+        reports = self.setup.findings(text)
+        server_died = self.setup.server and self.setup.server.popen.poll() is not None
+        self.process.end()
+        if status == 4:
+            tap.skip(self.label, last_line(text).partition(" ")[2])
+            return
+        why = judge(status, text, reports) or ("the server died" if server_died else "")
+        if why and self.setup.server:
+            text += "--- server:\n" + "\n".join(self.setup.server.output().splitlines()[-30:])
+        tap.result(not why, self.label, why, "\n".join([text] + reports))
+        if not why and options.verbose:
             print("".join("#   %s\n" % line for line in text.splitlines()), end="")
-    if server_died:
-        setup.server.end()
-        setup.start_server()
+        if server_died:
+            self.setup.server.end()
+            self.setup.start_server()
+
+
+def run_all(setup, tap, folder, prefix, options):
+    """Keeps as many programs running as asked for; results come in order."""
+    runs = []
+    for name in programs(options, folder):
+        if name in NOT_WITH_SAN.get(options.san, ()) or options.jobs > 1 and name in ALONE:
+            continue
+        runs.append(Run(setup, os.path.join(folder, name), prefix + "/" + name))
+        if len(runs) >= options.jobs:
+            runs.pop(0).finish(tap, options)
+    for run in runs:
+        run.finish(tap, options)
 
 
 def main():
@@ -99,7 +122,9 @@ def main():
                                           options.variant))
     runtimes = os.path.join(os.path.dirname(folder), "runtimes")
     libraries = os.path.join(runtimes, OLD[options.variant]) if options.variant in OLD else None
-    prefix = "%s/%s%s" % (options.mode, options.variant, "/" + options.san if options.san else "")
+    prefix = "/".join(filter(None, [options.mode, options.variant, options.san]))
+    if options.jobs > 1:
+        prefix += "/%d-at-once" % options.jobs
     tap = Tap()
     if options.san:
         options.timeout *= 4
@@ -111,9 +136,7 @@ def main():
         tap.result(False, prefix, "not built: " + setup.missing())
         return tap.end()
     with setup:
-        for name in programs(options, folder):
-            if name not in NOT_WITH_SAN.get(options.san, ()):
-                run_one(setup, tap, os.path.join(folder, name), prefix + "/" + name, options)
+        run_all(setup, tap, folder, prefix, options)
     if not tap.count:
         tap.result(False, prefix, "no programs in " + folder)
     return tap.end()
