@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# vgpu-server: listens, and is its own workers. Few shared libraries: a worker
+# starts sooner.
+
+SERVER_OBJS	  := $(call objects,userspace/server)
+# What a test of a worker's parts links: all but the program itself.
+SERVER_PART_OBJS  := $(filter-out %/main.o,$(SERVER_OBJS)) $(PROTO_OBJS) $(SERVE_OBJS) \
+	$(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS)
+SERVER_LIBS	  := -l:libcrypto.a -l:libzstd.a -l:liblz4.a -ldl
+
+ALL += $(B)/vgpu-server
+
+$(B)/vgpu-server: $(SERVER_OBJS) $(PROTO_OBJS) $(SERVE_OBJS) $(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

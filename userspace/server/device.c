@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The session's devices, and everything about one in one answer. */
+#include <string.h>
+#include "server/worker.h"
+
+CUresult vgpu_worker_device(struct vgpu_worker *w, unsigned ordinal, CUdevice *dev)
+{
+	if (ordinal >= (unsigned)w->ndevices)
+		return CUDA_ERROR_INVALID_DEVICE;
+	*dev = w->devices[ordinal];
+	return CUDA_SUCCESS;
+}
+
+CUresult vgpu_devices_find(struct vgpu_worker *w)
+{
+	int n;
+	CUresult r = w->driver->cuDeviceGetCount(&n);
+
+	if (r)
+		return r;
+	w->ndevices = n < VGPU_DEVICES_MAX ? n : VGPU_DEVICES_MAX;
+	for (int i = 0; i < w->ndevices && !r; i++)
+		r = w->driver->cuDeviceGet(&w->devices[i], i);
+	return r ? r : n ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
+}
+
+static void attributes(struct vgpu_worker *w, CUdevice dev, struct vgpu_device_info *info)
+{
+	for (int i = 1; i < VGPU_ATTRIBUTES; i++) {
+		if (w->driver->cuDeviceGetAttribute(&info->attributes[i], i, dev)) {
+			info->attributes[i] = 0;
+			continue;
+		}
+		info->known[i / 8] |= 1u << i % 8;
+	}
+}
+
+/*
+ * A driver tells in a context only. Before there is one: what all of them with
+ * priorities have had since Volta; and a driver clamps what is out of its range.
+ */
+static void priorities(struct vgpu_worker *w, int ordinal, struct vgpu_device_info *info)
+{
+	struct vgpu_context *c = vgpu_context_any(w, ordinal);
+	int least = 0, greatest = 0;
+
+	if (info->attributes[CU_DEVICE_ATTRIBUTE_STREAM_PRIORITIES_SUPPORTED])
+		greatest = -5;
+	if (c) {
+		if (!vgpu_context_use(w, c))
+			w->driver->cuCtxGetStreamPriorityRange(&least, &greatest);
+		vgpu_context_unpin(w, c);
+	}
+	info->priority_least = least;
+	info->priority_greatest = greatest;
+}
+
+CUresult vgpu_hook_vgpu_device_info(struct vgpu_worker *w, const struct vgpu_request *q, int dev,
+				    struct vgpu_device_info *info)
+{
+	CUdevice d = w->devices[dev];
+	size_t total = 0;
+	CUuuid uuid;
+	CUresult r;
+
+	r = w->driver->cuDeviceGetName(info->name, sizeof(info->name), d);
+	if (!r)
+		r = w->driver->cuDeviceTotalMem_v2(&total, d);
+	if (!r)
+		r = w->driver->cuDeviceGetUuid_v2(&uuid, d);
+	if (!r)
+		r = w->driver->cuDeviceGetPCIBusId(info->pci_bus_id, sizeof(info->pci_bus_id), d);
+	if (r)
+		return r;
+	info->total_memory = total;
+	memcpy(info->uuid, uuid.bytes, sizeof(info->uuid));
+	attributes(w, d, info);
+	priorities(w, dev, info);
+	return CUDA_SUCCESS;
+}

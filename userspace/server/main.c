@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* vgpu-server: the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "server/server.h"
+
+#define USAGE								\
+	"usage: vgpu-server [-v] [--socket PATH] [--libcuda PATH] [--cache DIR]\n" \
+	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N]\n"
+
+enum { SOCKET = 256, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, HELP,
+       WORKER, PARENT, REFUSE };
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, SOCKET },
+	{ "libcuda", required_argument, NULL, LIBCUDA },
+	{ "cache", required_argument, NULL, CACHE },
+	{ "cache-limit", required_argument, NULL, CACHE_LIMIT },
+	{ "devices", required_argument, NULL, DEVICES },
+	{ "max-sessions", required_argument, NULL, MAX_SESSIONS },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, HELP },
+	/* For workers, which this program starts itself. */
+	{ "worker", required_argument, NULL, WORKER },
+	{ "parent", required_argument, NULL, PARENT },
+	{ "refuse", required_argument, NULL, REFUSE },
+	{}
+};
+
+static void wrong(const char *what, const char *value)
+{
+	fprintf(stderr, "vgpu-server: %s: %s\n" USAGE, what, value);
+	exit(2);
+}
+
+/* A number with K, M, G or T behind it, if @units. */
+static uint64_t number(const char *name, const char *text, uint64_t most, bool units)
+{
+	static const char letters[] = "KMGT";
+	unsigned long long n;
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		wrong(name, text);
+	unit = units && *end ? strchr(letters, *end) : NULL;
+	for (int i = 0; unit && i <= unit - letters; i++)
+		if (__builtin_mul_overflow(n, 1024ull, &n))
+			wrong(name, text);
+	if (end[unit ? 1 : 0] || n > most)
+		wrong(name, text);
+	return n;
+}
+
+static void option(struct vgpu_options *o, int c)
+{
+	switch (c) {
+	case SOCKET:
+		o->socket = optarg;
+		break;
+	case LIBCUDA:
+		o->libcuda = optarg;
+		break;
+	case CACHE:
+		o->cache = optarg;
+		break;
+	case CACHE_LIMIT:
+		o->cache_limit = number("--cache-limit", optarg, INT64_MAX, true);
+		break;
+	case DEVICES:
+		o->devices = optarg;
+		break;
+	case MAX_SESSIONS:
+		o->max_sessions = number("--max-sessions", optarg, 65536, false);
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case HELP:
+		fputs(USAGE, stdout);
+		exit(0);
+	case WORKER:
+		o->worker = number("--worker", optarg, INT32_MAX, false);
+		break;
+	case PARENT:
+		o->parent = number("--parent", optarg, INT32_MAX, false);
+		break;
+	case REFUSE:
+		o->refuse = optarg;
+		break;
+	default:
+		fputs(USAGE, stderr);
+		exit(2);
+	}
+}
+
+static int serve(const struct vgpu_options *o)
+{
+	int version, devices, listener, status;
+
+	if (vgpu_probe(o, &version, &devices))
+		return 1;
+	listener = vgpu_listen(o->socket);
+	if (listener < 0) {
+		vgpu_log("cannot listen on %s: %s", o->socket,
+			 listener == -EADDRINUSE ? "another server is there" : strerror(-listener));
+		return 1;
+	}
+	printf("vgpu-server: ready on %s, driver %d, %d devices\n", o->socket, version, devices);
+	fflush(stdout);
+	status = vgpu_serve_sessions(o, listener);
+	vgpu_unlisten(o->socket);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct vgpu_options o = {
+		.socket = "/run/vgpu/server.sock", .libcuda = "libcuda.so.1",
+		.cache = "/var/cache/vgpu", .cache_limit = 4ull << 30, .max_sessions = 256,
+		.worker = -1,
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "v", long_options, NULL)) != -1)
+		option(&o, c);
+	if (optind < argc)
+		wrong("not an option", argv[optind]);
+	return o.worker >= 0 ? vgpu_worker_main(&o) : serve(&o);
+}

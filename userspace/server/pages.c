@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies between the device and pages of the client's own (cuMemHostRegister).
+ * They cannot be mapped here; bytes are read or written by the channel, through
+ * staging, and that must happen when the stream gets there, not before and not
+ * after.
+ *
+ * So the stream is given a gate: a host function that hands the copy to the
+ * copier, a thread, and returns when it is finished. What the stream was given
+ * before is done when the gate is called, and what it is given later starts
+ * after it returned; the dispatcher waits for neither. The copier uses a stream
+ * of its own, which waits for nothing, and takes copies whose gate has been
+ * reached only. Hence a gate waits for finite work that depends on no other
+ * host function, and gates cannot wait for one another in a circle, even if the
+ * driver calls all host functions from one thread. While one piece is copied
+ * by the GPU, the next is read, or the last one written.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "server/worker.h"
+
+#define STAGING		(1u << 20)	/* bytes of a piece; two for a context */
+
+struct vgpu_page_copy {
+	struct vgpu_callback	callback;	/* first: freed as such */
+	struct vgpu_page_copy	*next;
+	struct vgpu_request	q;
+	unsigned		way;
+	CUdeviceptr		dev;
+	uint64_t		address;
+	size_t			length;
+	bool			finished;
+};
+
+/* ---- the copier ---- */
+
+/* What a context needs for this; made when needed, by the copier alone; ends with it. */
+static CUresult staging_make(struct vgpu_worker *w, struct vgpu_staging *s)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (!s->stream)
+		r = w->driver->cuStreamCreateWithPriority(&s->stream, CU_STREAM_NON_BLOCKING, 0);
+	for (int i = 0; i < 2 && !r; i++) {
+		if (!s->bytes[i])
+			r = w->driver->cuMemHostAlloc(&s->bytes[i], STAGING, 0);
+		if (!r && !s->copied[i])
+			r = w->driver->cuEventCreate(&s->copied[i], CU_EVENT_DISABLE_TIMING);
+	}
+	return r;
+}
+
+static CUresult app_status(int err)
+{
+	return err ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_SUCCESS;
+}
+
+static size_t piece(const struct vgpu_page_copy *c, uint64_t offset)
+{
+	return c->length - offset < STAGING ? c->length - offset : STAGING;
+}
+
+static CUresult to_device(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	for (uint64_t at = 0, i = 0; at < c->length && !r; at += STAGING, i++) {
+		size_t n = piece(c, at);
+		unsigned k = i % 2;
+
+		/* An event that was never recorded has happened. */
+		r = w->driver->cuEventSynchronize(s->copied[k]);
+		if (!r)
+			r = app_status(vgpu_app_read(w->channel, s->bytes[k], c->address + at, n));
+		if (!r)
+			r = w->driver->cuMemcpyHtoDAsync_v2(c->dev + at, s->bytes[k], n,
+							    s->stream);
+		if (!r)
+			r = w->driver->cuEventRecord(s->copied[k], s->stream);
+	}
+	return r;
+}
+
+static CUresult fetch(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s,
+		      uint64_t at)
+{
+	unsigned k = at / STAGING % 2;
+	CUresult r;
+
+	if (at >= c->length)
+		return CUDA_SUCCESS;
+	r = w->driver->cuMemcpyDtoHAsync_v2(s->bytes[k], c->dev + at, piece(c, at), s->stream);
+	return r ? r : w->driver->cuEventRecord(s->copied[k], s->stream);
+}
+
+static CUresult to_host(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
+{
+	CUresult r = fetch(w, c, s, 0);
+
+	for (uint64_t at = 0; at < c->length && !r; at += STAGING) {
+		unsigned k = at / STAGING % 2;
+
+		r = fetch(w, c, s, at + STAGING);
+		if (!r)
+			r = w->driver->cuEventSynchronize(s->copied[k]);
+		if (!r)
+			r = app_status(vgpu_app_write(w->channel, c->address + at, s->bytes[k],
+						      piece(c, at)));
+	}
+	return r;
+}
+
+static void copy(struct vgpu_worker *w, struct vgpu_page_copy *c)
+{
+	struct vgpu_staging *s = &c->callback.ctx->staging;
+	CUresult r = vgpu_context_use(w, c->callback.ctx), synced;
+
+	if (!r)
+		r = staging_make(w, s);
+	if (!r) {
+		r = c->way == VGPU_COPY_TO_DEVICE ? to_device(w, c, s) : to_host(w, c, s);
+		synced = w->driver->cuStreamSynchronize(s->stream);
+		r = r ? r : synced;
+	}
+	if (r)
+		vgpu_error(w, c->q.ctx, r, c->q.r.seq, c->q.r.opcode);
+}
+
+static void *copier_run(void *arg)
+{
+	struct vgpu_worker *w = arg;
+	struct vgpu_copier *p = &w->copier;
+
+	pthread_mutex_lock(&p->lock);
+	for (;;) {
+		struct vgpu_page_copy *c = p->first;
+
+		if (!c) {
+			pthread_cond_wait(&p->work, &p->lock);
+			continue;
+		}
+		p->first = c->next;
+		if (!p->first)
+			p->last = &p->first;
+		pthread_mutex_unlock(&p->lock);
+		copy(w, c);
+		pthread_mutex_lock(&p->lock);
+		c->finished = true;
+		pthread_cond_broadcast(&p->finished);
+	}
+	return NULL;
+}
+
+void vgpu_copier_init(struct vgpu_copier *p)
+{
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->work, NULL);
+	pthread_cond_init(&p->finished, NULL);
+	p->last = &p->first;
+}
+
+/* In the dispatcher, before the first gate. */
+static CUresult copier_start(struct vgpu_worker *w)
+{
+	pthread_t thread;
+
+	if (!w->copier.runs)
+		w->copier.runs = !pthread_create(&thread, NULL, copier_run, w);
+	return w->copier.runs ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* ---- the gate ---- */
+
+/* Called by the driver, on a thread of its own, which may not call the driver. */
+static void CUDA_CB gate(void *arg)
+{
+	struct vgpu_page_copy *c = arg;
+	struct vgpu_worker *w = c->callback.w;
+	struct vgpu_context *ctx = c->callback.ctx;
+	struct vgpu_copier *p = &w->copier;
+
+	vgpu_context_pin(w, ctx);
+	vgpu_callback_remove(&c->callback);
+	pthread_mutex_lock(&p->lock);
+	c->next = NULL;
+	*p->last = c;
+	p->last = &c->next;
+	pthread_cond_signal(&p->work);
+	while (!c->finished)
+		pthread_cond_wait(&p->finished, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	vgpu_context_unpin(w, ctx);
+	free(c);
+}
+
+CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vgpu_request *q,
+					  unsigned int way, CUdeviceptr dev, uint64_t address,
+					  size_t length, uint64_t stream)
+{
+	struct vgpu_page_copy *c;
+	CUstream s;
+	CUresult r = vgpu_stream_get(w, stream, &s);
+
+	if (r)
+		return r;
+	if (address + length < address || dev + length < dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	r = copier_start(w);
+	if (r)
+		return r;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	c->q = *q;
+	c->way = way;
+	c->dev = dev;
+	c->address = address;
+	c->length = length;
+	vgpu_callback_add(w, vgpu_thread.context, &c->callback);
+	r = w->driver->cuLaunchHostFunc(s, gate, c);
+	if (r) {
+		vgpu_callback_remove(&c->callback);
+		free(c);
+	}
+	return r;
+}
+
+/*
+ * Registering: can this worker reach both ends? If not, the client treats the
+ * memory as pageable.
+ */
+CUresult vgpu_hook_cuMemHostRegister_v2(struct vgpu_worker *w, const struct vgpu_request *q,
+					uint64_t address, size_t bytesize, unsigned int Flags)
+{
+	uint8_t byte;
+	int err;
+
+	if (address + bytesize < address)
+		return CUDA_ERROR_INVALID_VALUE;
+	err = vgpu_app_read(w->channel, &byte, address, 1);
+	if (!err)
+		err = vgpu_app_read(w->channel, &byte, address + bytesize - 1, 1);
+	if (err == -EFAULT)
+		return CUDA_ERROR_INVALID_VALUE;
+	return err ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
+}

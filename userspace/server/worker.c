@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's life: from the connection it was started with, to the driver, to
+ * the end of its client. It ends by _exit(): what it holds of the GPU goes with
+ * the process, and nothing it could still do would help anybody.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "server/worker.h"
+#include "server/cache.h"
+#include "server/server.h"
+
+#define HELLO_MS	5000
+#define LAST_WORDS_MS	100	/* for the dispatcher to end when the client has */
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+static struct vgpu_worker worker;
+
+static void end(enum vgpu_worker_end how)
+{
+	_exit(how);
+}
+
+/* ---- before the client is listened to ---- */
+
+/* The log goes where the server's goes, not where fd 2 is about to go. */
+static int keep_log(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 64);
+
+	if (fd < 0)
+		return -errno;
+	vgpu_log_to(fd);
+#ifdef __SANITIZE_ADDRESS__
+	__sanitizer_set_report_fd((void *)(intptr_t)fd);
+#endif
+	return 0;
+}
+
+static struct vgpu_cache *open_cache(const struct vgpu_options *o, uid_t uid, gid_t gid)
+{
+	struct vgpu_cache *c = NULL;
+	int err;
+
+	if (!*o->cache)
+		return NULL;
+	err = vgpu_cache_open(&c, o->cache, uid, gid, o->cache_limit);
+	if (err)
+		vgpu_log("worker %d: no cache in %s: %s", (int)getpid(), o->cache, strerror(-err));
+	return c;
+}
+
+static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu_cache **cache)
+{
+	socklen_t length = sizeof(*peer);
+	int err = keep_log();
+
+	if (err)
+		return err;
+	if (getsockopt(o->worker, SOL_SOCKET, SO_PEERCRED, peer, &length))
+		return -errno;
+	if (!o->refuse)
+		*cache = open_cache(o, geteuid() ? geteuid() : peer->uid,
+				    geteuid() ? getegid() : peer->gid);
+	return vgpu_privilege_drop(o->parent, peer->uid, peer->gid);
+}
+
+/* ---- the client's death ---- */
+
+struct watch {
+	struct pollfd	fds[2];
+};
+
+/*
+ * The dispatcher notices when its channel is lost, unless a driver's call keeps
+ * it. What lives no longer than its client must not depend on that.
+ */
+static void *watch_run(void *arg)
+{
+	struct watch *w = arg;
+
+	while (poll(w->fds, 2, -1) < 0 && errno == EINTR)
+		;
+	poll(NULL, 0, LAST_WORDS_MS);
+	end(VGPU_END_CLIENT_LEFT);
+	return NULL;
+}
+
+/* The connection, which the channel owns, and the process. */
+static int watch_client(int connection, pid_t pid)
+{
+	static struct watch w;
+	pthread_t thread;
+	int fd = fcntl(connection, F_DUPFD_CLOEXEC, 64);
+
+	if (fd < 0)
+		return -errno;
+	w.fds[0] = (struct pollfd){ .fd = fd, .events = POLLRDHUP };
+	/* -1, in another pid namespace or on an old kernel: is not looked at. */
+	w.fds[1] = (struct pollfd){
+		.fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1, .events = POLLIN,
+	};
+	return -pthread_create(&thread, NULL, watch_run, &w);
+}
+
+/* ---- hello ---- */
+
+static void answer(struct vgpu_channel *ch, CUresult status, const char *text, int version)
+{
+	struct vgpu_answer a = {
+		.magic = VGPU_HELLO_MAGIC, .version = VGPU_HELLO_VERSION, .status = status,
+		.ndevices = worker.ndevices, .driver_version = version, .worker_pid = getpid(),
+	};
+
+	for (unsigned i = 0; i < VGPU_OPCODES; i++)
+		if (vgpu_serve_table[i].serve)
+			a.opcodes[i / 8] |= 1u << i % 8;
+	snprintf(a.text, sizeof(a.text), "%s", text);
+	vgpu_channel_answer(ch, &a, sizeof(a));
+}
+
+static void refuse(struct vgpu_channel *ch, CUresult status, const char *text)
+{
+	vgpu_log("worker %d: refused: %s", (int)getpid(), text);
+	answer(ch, status, text, 0);
+	vgpu_channel_close(ch);
+	end(VGPU_END_REFUSED);
+}
+
+static struct vgpu_channel *accept_client(const struct vgpu_options *o, struct vgpu_hello *hello)
+{
+	size_t length = sizeof(*hello);
+	struct vgpu_channel *ch;
+	const char *wrong;
+	int err = vgpu_channel_accept(&ch, o->worker, hello, &length, HELLO_MS);
+
+	if (err) {
+		vgpu_log("worker %d: no hello: %s", (int)getpid(), strerror(-err));
+		end(VGPU_END_NO_HELLO);
+	}
+	wrong = vgpu_hello_check(hello, length);
+	if (wrong)
+		refuse(ch, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, wrong);
+	if (vgpu_record_max(ch) < VGPU_REPLY_MAX)
+		refuse(ch, CUDA_ERROR_INVALID_VALUE, "the ring for completions is too small");
+	if (o->refuse)
+		refuse(ch, CUDA_ERROR_DEVICE_UNAVAILABLE, o->refuse);
+	return ch;
+}
+
+/* ---- the driver ---- */
+
+static void open_driver(const struct vgpu_options *o, struct vgpu_channel *ch, int *version)
+{
+	static struct vgpu_driver driver;
+	char why[200], text[256];
+	CUresult r;
+
+	if (o->devices)
+		setenv("CUDA_VISIBLE_DEVICES", o->devices, 1);
+	if (vgpu_driver_open(&driver, o->libcuda, why, sizeof(why))) {
+		snprintf(text, sizeof(text), "no driver: %s", why);
+		refuse(ch, CUDA_ERROR_NO_DEVICE, text);
+	}
+	worker.driver = &driver;
+	r = driver.cuInit(0);
+	if (!r)
+		r = driver.cuDriverGetVersion(version);
+	if (!r)
+		r = vgpu_devices_find(&worker);
+	if (r) {
+		snprintf(text, sizeof(text), "the driver of the server has no device: error %d", r);
+		refuse(ch, r, text);
+	}
+}
+
+static int worker_start(struct vgpu_worker *w, struct vgpu_channel *ch, struct vgpu_cache *cache)
+{
+	w->channel = ch;
+	pthread_mutex_init(&w->cq, NULL);
+	pthread_mutex_init(&w->life, NULL);
+	pthread_mutex_init(&w->hosts, NULL);
+	pthread_cond_init(&w->unused, NULL);
+	vgpu_lane_init(&w->down);
+	vgpu_handles_init(&w->handles);
+	vgpu_rings_init(w);
+	vgpu_hostfn_init(w);
+	vgpu_copier_init(&w->copier);
+	if (vgpu_up_start(w) || vgpu_helpers_start(w) || vgpu_images_start(w, cache))
+		return -ENOMEM;
+	return vgpu_output_start(w);
+}
+
+static int serve(struct vgpu_channel *ch)
+{
+	int err = vgpu_dispatch(&worker);
+	const char *fault = vgpu_channel_fault(ch);
+
+	if (!err && !fault)
+		return VGPU_END_CLIENT_LEFT;
+	vgpu_log("worker %d: the client broke the protocol: %s", (int)getpid(),
+		 fault ? fault : strerror(-err));
+	return VGPU_END_PROTOCOL;
+}
+
+int vgpu_worker_main(const struct vgpu_options *o)
+{
+	static struct vgpu_hello hello;
+	struct vgpu_cache *cache = NULL;
+	struct vgpu_channel *ch;
+	struct ucred peer;
+	int err, version = 0;
+
+	err = prepare(o, &peer, &cache);
+	if (err) {
+		vgpu_log("worker %d: cannot start: %s", (int)getpid(), strerror(-err));
+		return VGPU_END_INTERNAL;
+	}
+	ch = accept_client(o, &hello);
+	/* Before any thread or library takes an address that is the client's. */
+	vgpu_steer_block(hello.ranges, hello.nranges);
+	open_driver(o, ch, &version);
+	err = watch_client(o->worker, peer.pid);
+	if (!err)
+		err = worker_start(&worker, ch, cache);
+	if (err)
+		refuse(ch, CUDA_ERROR_OUT_OF_MEMORY, strerror(-err));
+	answer(ch, CUDA_SUCCESS, "", version);
+	end(serve(ch));
+	return 0;
+}
