@@ -127,6 +127,11 @@ extern __thread bool api_in_callback;
 /* For sg_launch: contexts go away during exit, kernels must end. */
 extern volatile bool api_stop;
 
+static inline bool api_stopping(void)
+{
+	return __atomic_load_n(&api_stop, __ATOMIC_RELAXED);
+}
+
 /* ---- devices (api_device.c) ---- */
 
 struct api_device {

@@ -156,7 +156,7 @@ void api_context_fault(struct api_context *ctx, CUresult error, const char *text
 
 	if (!atomic_compare_exchange_strong(&ctx->error, &none, error))
 		return;
-	if (api_stop)	/* a kernel that exit has stopped is nobody's fault */
+	if (api_stopping())	/* a kernel that exit has stopped is nobody's fault */
 		return;
 	cudafront_error_name(error, &name);
 	fprintf(stderr, "softgpu: device %d: %s: %s\n", ctx->dev->ordinal, name, text);
@@ -332,7 +332,7 @@ static void end_locked(struct api_context *ctx)
 	}
 	pthread_mutex_unlock(&ctx->lock);
 	if (api_exiting())
-		api_stop = true;
+		__atomic_store_n(&api_stop, true, __ATOMIC_RELAXED);
 	end_streams(ctx);
 	end_objects(ctx);
 	api_libraries_context_ended(ctx);

@@ -97,7 +97,7 @@ static void run_head(struct api_stream *s)
 		s->tail = &s->head;
 	pthread_mutex_unlock(&s->lock);
 	settle_deps(op);
-	if (op->always || (!api_stop && !atomic_load(&s->obj.ctx->error)))
+	if (op->always || (!api_stopping() && !atomic_load(&s->obj.ctx->error)))
 		op->run(op, s);
 	if (op->free)
 		op->free(op);	/* else it may be gone as soon as it is finished */
@@ -105,8 +105,8 @@ static void run_head(struct api_stream *s)
 	s->running = false;
 	atomic_store_explicit(&s->finished, seq, memory_order_release);
 	pthread_cond_broadcast(&s->done);
-	if (s->head && s->thread)
-		pthread_cond_signal(&s->work);
+	if (s->thread && (s->head || s->closing))
+		pthread_cond_signal(&s->work);	/* it may have found the stream running */
 }
 
 /* Runs until the stream is closed and dry; it holds a reference meanwhile. */
