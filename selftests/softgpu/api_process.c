@@ -176,8 +176,35 @@ static void endless_in_thread(void)
 	usleep(20000);
 }
 
+static void CUDA_CB never_returns(void *user)
+{
+	for (;;)
+		pause();
+}
+
+static void host_function_stuck(void)
+{
+	start();
+	OK(cuLaunchHostFunc(NULL, never_returns, NULL));
+}
+
+static void CUDA_CB exits(void *user)
+{
+	exit(0);
+}
+
+static void exit_from_host_function(void)
+{
+	REQUIRE(fixture_open(&late));
+	OK(cuLaunchHostFunc(NULL, exits, NULL));
+	OK(cuCtxSynchronize());
+	pause();
+}
+
 TEST(exit_with_work_under_way)
 {
+	CHECK_EQ(child(host_function_stuck), 0);
+	CHECK_EQ(child(exit_from_host_function), 0);
 	CHECK_EQ(child(endless), 0);
 	CHECK_EQ(child(endless_in_thread), 0);
 	CHECK_EQ(child(endless_and_released), 0);

@@ -164,6 +164,7 @@ struct api_context {
 	_Atomic int		error;		/* sticky CUresult */
 	_Atomic uint64_t	id;		/* new with every life */
 	_Atomic unsigned	flags;
+	_Atomic int		attached;	/* by cuCtxCreate and cuCtxAttach */
 	_Atomic int		cache_config;
 	_Atomic int		shared_config;
 	_Atomic size_t		limits[API_LIMITS];
@@ -192,8 +193,8 @@ void api_context_fault(struct api_context *ctx, CUresult error, const char *text
 /* Enter a child in the list of its owner. CUDA_ERROR_CONTEXT_IS_DESTROYED. */
 CUresult api_context_adopt(struct api_context *ctx, struct api_object *child);
 void api_context_unlink(struct api_object *child);
-/* Everything that may use memory of @ctx is done. */
-void api_context_quiesce(struct api_context *ctx);
+/* Wait for everything that was issued and may use memory of @dev. */
+void api_context_quiesce(const struct api_device *dev);
 /* A context by handle, held. CUDA_ERROR_INVALID_CONTEXT. */
 CUresult api_context_get(CUcontext handle, struct api_context **ctx);
 void api_context_put(struct api_context *ctx);
@@ -307,8 +308,11 @@ struct api_range {
 	enum api_range_kind	kind;
 	unsigned		flags;
 	uint64_t		id;		/* CU_POINTER_ATTRIBUTE_BUFFER_ID */
-	uint64_t		ctx_id;		/* the life of ctx it belongs to */
-	struct api_context	*ctx;		/* not held: ranges end with it */
+	struct api_device	*dev;
+	/* Whose it is, by name: it need not exist any more. */
+	const struct api_context *ctx;
+	uint64_t		ctx_id;		/* in which life */
+	CUcontext		ctx_handle;
 };
 
 /* CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED if it overlaps another. */
@@ -317,8 +321,9 @@ bool api_range_find(uintptr_t addr, struct api_range *out);
 /* Removes the one that starts at @start, is of @kind; false: none. */
 bool api_range_take(uintptr_t start, enum api_range_kind kind, struct api_range *out);
 /* Removes any one of that life of @ctx. */
-bool api_range_take_owned(struct api_context *ctx, uint64_t ctx_id,
+bool api_range_take_owned(const struct api_context *ctx, uint64_t ctx_id,
 			  struct api_range *out);
+void api_range_own(struct api_range *range, const struct api_context *ctx);
 /* Set or clear @flags of the range that holds @addr. */
 void api_range_mark(uintptr_t addr, unsigned flags, bool set);
 #define API_RANGE_SYNC_MEMOPS	(1u << 31)

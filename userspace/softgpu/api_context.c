@@ -12,8 +12,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cudafront/cudafront.h"
+
+#define EXIT_PATIENCE_S	1
 
 static _Atomic uint64_t next_id = 1;
 
@@ -115,6 +118,7 @@ void api_context_start(struct api_context *ctx)
 	ctx->cache_config = CU_FUNC_CACHE_PREFER_NONE;
 	ctx->shared_config = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
 	ctx->peers = 0;
+	ctx->attached = 1;
 	ctx->id = atomic_fetch_add(&next_id, 1);
 	atomic_store(&ctx->alive, true);
 }
@@ -225,14 +229,13 @@ CUresult api_context_sync(struct api_context *ctx)
 	return api_context_check(ctx);
 }
 
-static bool uses_memory_of(const struct api_context *user, const struct api_context *owner)
+static bool uses_memory_of(const struct api_context *user, const struct api_device *dev)
 {
-	return user == owner || user->dev == owner->dev ||
-	       atomic_load(&user->peers) >> owner->dev->ordinal & 1;
+	return user->dev == dev || atomic_load(&user->peers) >> dev->ordinal & 1;
 }
 
-/* The live context of the lowest id above @after that uses @owner's memory, held. */
-static struct api_context *next_user(const struct api_context *owner, uint64_t after)
+/* The context of the lowest id above @after that uses @dev's memory, held. */
+static struct api_context *next_user(const struct api_device *dev, uint64_t after)
 {
 	struct api_context *best = NULL;
 
@@ -240,7 +243,7 @@ static struct api_context *next_user(const struct api_context *owner, uint64_t a
 	for (unsigned i = 0; i < contexts.count; i++) {
 		struct api_context *c = contexts.items[i];
 
-		if (c->id > after && (!best || c->id < best->id) && uses_memory_of(c, owner))
+		if (c->id > after && (!best || c->id < best->id) && uses_memory_of(c, dev))
 			best = c;
 	}
 	if (best)
@@ -249,12 +252,12 @@ static struct api_context *next_user(const struct api_context *owner, uint64_t a
 	return best;
 }
 
-void api_context_quiesce(struct api_context *ctx)
+void api_context_quiesce(const struct api_device *dev)
 {
 	struct api_context *user;
 	uint64_t id = 0;
 
-	while ((user = next_user(ctx, id))) {
+	while ((user = next_user(dev, id))) {
 		id = user->id;
 		api_context_sync(user);
 		api_context_put(user);
@@ -282,19 +285,32 @@ static struct api_stream *open_stream(struct api_context *ctx)
 	return found;
 }
 
-static void end_streams(struct api_context *ctx)
+/*
+ * false: exit would be held up, for instance by a host function that waits for
+ * a thread which is gone.
+ */
+static bool end_streams(struct api_context *ctx)
 {
+	struct timespec until;
 	struct api_stream *s;
+	int err = 0;
 
 	while ((s = open_stream(ctx))) {
 		api_stream_close(s);
 		api_stream_put(s);
 	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += EXIT_PATIENCE_S;
 	pthread_mutex_lock(&ctx->lock);
 	ctx->legacy = NULL;
-	while (!api_list_empty(&ctx->streams))
-		pthread_cond_wait(&ctx->drained, &ctx->lock);
+	while (!api_list_empty(&ctx->streams) && !err) {
+		if (api_exiting())
+			err = pthread_cond_timedwait(&ctx->drained, &ctx->lock, &until);
+		else
+			pthread_cond_wait(&ctx->drained, &ctx->lock);
+	}
 	pthread_mutex_unlock(&ctx->lock);
+	return !err;
 }
 
 /*
@@ -333,7 +349,8 @@ static void end_locked(struct api_context *ctx)
 	pthread_mutex_unlock(&ctx->lock);
 	if (api_exiting())
 		__atomic_store_n(&api_stop, true, __ATOMIC_RELAXED);
-	end_streams(ctx);
+	if (!end_streams(ctx))
+		return;		/* the process takes it all along */
 	end_objects(ctx);
 	api_libraries_context_ended(ctx);
 	while (api_range_take_owned(ctx, id, &range))

@@ -107,6 +107,36 @@ CUresult cuCtxDestroy(CUcontext handle)
 	return cuCtxDestroy_v2(handle);
 }
 
+/* The oldest way to share a context: counted, and the last one destroys it. */
+CUresult cuCtxAttach(CUcontext *out, unsigned flags)
+{
+	struct api_context *ctx;
+	CUresult result = api_enter(&ctx);
+
+	if (result != CUDA_SUCCESS)
+		return result;
+	if (!out || flags)
+		return CUDA_ERROR_INVALID_VALUE;
+	atomic_fetch_add(&ctx->attached, 1);
+	*out = api_handle(&ctx->obj);
+	return CUDA_SUCCESS;
+}
+
+CUresult cuCtxDetach(CUcontext handle)
+{
+	struct api_context *ctx;
+	CUresult result = live(handle, &ctx);
+	bool last;
+
+	if (result != CUDA_SUCCESS)
+		return result;
+	if (ctx != api_current() || ctx->primary)
+		result = CUDA_ERROR_INVALID_CONTEXT;
+	last = result == CUDA_SUCCESS && atomic_fetch_sub(&ctx->attached, 1) == 1;
+	api_context_put(ctx);
+	return last ? cuCtxDestroy_v2(handle) : result;
+}
+
 /* ---- primary contexts ---- */
 
 CUresult api_context_by_device(CUcontext *ctx, CUdevice device)

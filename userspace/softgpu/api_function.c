@@ -307,7 +307,6 @@ CUresult cuKernelGetFunction(CUfunction *out, CUkernel handle)
 	return CUDA_SUCCESS;
 }
 
-/* What was set for a function of the current context is what its kernel has there. */
 static CUresult kernel_attribute(struct api_kernel *k, CUdevice device,
 				 CUfunction_attribute attr, int *value)
 {

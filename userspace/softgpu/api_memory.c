@@ -20,18 +20,14 @@
 
 static CUresult device_alloc(struct api_context *ctx, size_t size, CUdeviceptr *out)
 {
-	struct api_range range = {
-		.kind = API_RANGE_DEVICE,
-		.size = size,
-		.ctx = ctx,
-		.ctx_id = atomic_load(&ctx->id),
-	};
+	struct api_range range = { .kind = API_RANGE_DEVICE, .size = size };
 	CUdeviceptr ptr;
 	CUresult result = sg_mem_alloc(ctx->dev->sg, size, &ptr);
 
 	if (result != CUDA_SUCCESS)
 		return result;
 	range.start = ptr;
+	api_range_own(&range, ctx);
 	result = api_range_add(&range);
 	if (result == CUDA_SUCCESS)
 		*out = ptr;
@@ -81,7 +77,7 @@ void api_memory_free(const struct api_range *range)
 
 	switch (range->kind) {
 	case API_RANGE_DEVICE:
-		sg_mem_free(range->ctx->dev->sg, range->start);
+		sg_mem_free(range->dev->sg, range->start);
 		break;
 	case API_RANGE_HOST_ALLOC:
 		sg_host_remove(host);
@@ -104,7 +100,7 @@ static CUresult range_free(uintptr_t start, enum api_range_kind kind, CUresult m
 
 	if (!api_range_find(start, &range) || range.start != start || range.kind != kind)
 		return missing;
-	api_context_quiesce(range.ctx);
+	api_context_quiesce(range.dev);
 	if (!api_range_take(start, kind, &range))
 		return missing;
 	api_memory_free(&range);
@@ -171,11 +167,11 @@ static CUresult host_add(struct api_context *ctx, void *ptr, size_t size,
 		.size = size,
 		.kind = kind,
 		.flags = flags,
-		.ctx = ctx,
-		.ctx_id = atomic_load(&ctx->id),
 	}, taken;
-	CUresult result = api_range_add(&range);
+	CUresult result;
 
+	api_range_own(&range, ctx);
+	result = api_range_add(&range);
 	if (result != CUDA_SUCCESS)
 		return result;
 	result = sg_host_add(ptr, size);

@@ -7,14 +7,16 @@
 /* A global of a module is in no range of ours: its allocation stands for it. */
 static bool find(CUdeviceptr ptr, struct api_range *range)
 {
+	struct api_context *ctx = api_current();
 	CUdeviceptr base;
 
 	if (api_range_find(ptr, range))
 		return true;
-	*range = (struct api_range){ .kind = API_RANGE_DEVICE, .ctx = api_current() };
-	if (!range->ctx || !sg_mem_find(ptr, NULL, &base, &range->size))
+	*range = (struct api_range){ .kind = API_RANGE_DEVICE };
+	if (!ctx || !sg_mem_find(ptr, NULL, &base, &range->size))
 		return false;
 	range->start = base;
+	api_range_own(range, ctx);
 	return true;
 }
 
@@ -34,7 +36,7 @@ static CUresult attribute(void *data, CUpointer_attribute attr, CUdeviceptr ptr,
 
 	switch (attr) {
 	case CU_POINTER_ATTRIBUTE_CONTEXT:
-		return STORE(data, void *, range ? api_handle(&range->ctx->obj) : NULL);
+		return STORE(data, void *, range ? range->ctx_handle : NULL);
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
 		return STORE(data, unsigned, device ? CU_MEMORYTYPE_DEVICE :
 				   range ? CU_MEMORYTYPE_HOST : 0);
@@ -48,7 +50,7 @@ static CUresult attribute(void *data, CUpointer_attribute attr, CUdeviceptr ptr,
 	case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
 		return STORE(data, uint64_t, range ? range->id : 0);
 	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
-		return STORE(data, int, range ? range->ctx->dev->ordinal : (int)CU_DEVICE_INVALID);
+		return STORE(data, int, range ? range->dev->ordinal : (int)CU_DEVICE_INVALID);
 	case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
 	case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
 		return STORE(data, uint64_t, range ? range->start : 0);

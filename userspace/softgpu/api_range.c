@@ -105,7 +105,7 @@ bool api_range_take(uintptr_t start, enum api_range_kind kind, struct api_range 
 	return found;
 }
 
-bool api_range_take_owned(struct api_context *ctx, uint64_t ctx_id, struct api_range *out)
+bool api_range_take_owned(const struct api_context *ctx, uint64_t ctx_id, struct api_range *out)
 {
 	bool found = false;
 
@@ -130,6 +130,14 @@ void api_range_mark(uintptr_t addr, unsigned flags, bool set)
 		ranges.items[at].flags |= set ? flags : 0;
 	}
 	pthread_rwlock_unlock(&ranges.lock);
+}
+
+void api_range_own(struct api_range *range, const struct api_context *ctx)
+{
+	range->dev = ctx->dev;
+	range->ctx = ctx;
+	range->ctx_id = atomic_load(&ctx->id);
+	range->ctx_handle = api_handle(&ctx->obj);
 }
 
 size_t api_reach(CUdeviceptr addr)

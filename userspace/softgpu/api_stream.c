@@ -85,6 +85,14 @@ static void settle_deps(struct api_op *op)
 	op->ndeps = 0;
 }
 
+/* A closed stream without a thread is dry. Called and left with the lock. */
+static void leave(struct api_stream *s)
+{
+	pthread_mutex_unlock(&s->lock);
+	api_context_unlink(&s->obj);
+	pthread_mutex_lock(&s->lock);
+}
+
 /* The head, which there is, with nobody running. Called and left with the lock. */
 static void run_head(struct api_stream *s)
 {
@@ -107,6 +115,8 @@ static void run_head(struct api_stream *s)
 	pthread_cond_broadcast(&s->done);
 	if (s->thread && (s->head || s->closing))
 		pthread_cond_signal(&s->work);	/* it may have found the stream running */
+	else if (s->closing && !s->head)
+		leave(s);
 }
 
 /* Runs until the stream is closed and dry; it holds a reference meanwhile. */
@@ -331,21 +341,17 @@ void api_stream_drain(struct api_stream *s)
 
 /* ---- the end ---- */
 
+/* Whoever runs its last operation, or its thread, takes it off its context's list. */
 void api_stream_close(struct api_stream *s)
 {
-	bool thread;
-
 	if (!api_object_kill(&s->obj))
 		return;
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
-	thread = s->thread;
-	pthread_cond_signal(&s->work);
-	/* Without a thread whoever issued waits, and runs what there is. */
-	while (!thread && (s->head || s->running))
-		pthread_cond_wait(&s->done, &s->lock);
+	if (s->thread)
+		pthread_cond_signal(&s->work);
+	else if (!s->head && !s->running)
+		leave(s);
 	pthread_mutex_unlock(&s->lock);
-	if (!thread)
-		api_context_unlink(&s->obj);
 	api_stream_put(s);
 }
