@@ -197,7 +197,7 @@ static void exit_from_host_function(void)
 {
 	REQUIRE(fixture_open(&late));
 	OK(cuLaunchHostFunc(NULL, exits, NULL));
-	OK(cuCtxSynchronize());
+	cuCtxSynchronize();	/* who gets to run it is open, and so what this returns */
 	pause();
 }
 
