@@ -13,7 +13,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -140,6 +139,11 @@ def session_members(session):
     return [pid for pid, _, sid, state in processes() if sid == session and state != "Z"]
 
 
+def alive(pids):
+    """Those that run: whoever inherits a dead one may be slow to bury it."""
+    return [pid for pid, _, _, state in processes() if pid in pids and state != "Z"]
+
+
 def descendants(pid):
     """Living descendants of a process."""
     parents = {p: parent for p, parent, _, state in processes() if state != "Z"}
@@ -224,18 +228,12 @@ class Setup:
             [self.build + "/vgpu-server", "--socket", self.socket_path, "--libcuda",
              self.build + "/softgpu/libcuda.so.1", "--cache", self.folder + "/cache"],
             env, self.san.kind == "thread")
-        if wait_until(self.server_answers, 20) is None:
-            raise RuntimeError("vgpu-server does not listen:\n" + self.server.output())
+        if not self.server.wait_output("ready", 30):
+            raise RuntimeError("vgpu-server is not ready:\n" + self.server.output())
 
-    def server_answers(self):
-        if self.server.popen.poll() is not None:
-            raise RuntimeError("vgpu-server ended:\n" + self.server.output())
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-            try:
-                probe.connect(self.socket_path)
-            except OSError:
-                return False
-            return True
+    def server_log(self, since=0, lines=20):
+        """The newest lines of the server's output after so many characters."""
+        return "\n".join(self.server.output()[since:].splitlines()[-lines:])
 
     def findings(self, text):
         """Sanitizer reports of everybody since the last call; text: of a program."""

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from harness import Setup, Tap, session_members, wait_until
+from harness import Setup, Tap, alive, session_members, wait_until
 
 GONE_IN = 1.0
 
@@ -48,8 +48,8 @@ class Kills:
         return text
 
     def free_memory(self):
-        """MiB free on the device, as a new program sees it."""
-        return int(re.search(r"(\d+) of \d+ MiB are free", self.run("memory_info")).group(1))
+        """MiB free on the first device, as a new program sees it."""
+        return int(re.search(r"(\d+) of \d+ MiB are free", self.run("device_query")).group(1))
 
     def workers_end(self):
         took = wait_until(lambda: not self.setup.workers(), GONE_IN * self.factor)
@@ -139,9 +139,8 @@ class Kills:
         workers = self.setup.workers()
         self.setup.server.kill()
         self.app_ends(busy)
-        left = lambda: [pid for pid in workers if os.path.exists("/proc/%d" % pid)]
-        assert wait_until(lambda: not left(), GONE_IN * self.factor) is not None, \
-            "workers %s outlive the server" % left()
+        assert wait_until(lambda: not alive(workers), GONE_IN * self.factor) is not None, \
+            "workers %s outlive the server" % alive(workers)
         busy.end()
         self.setup.server.end()
         self.setup.start_server()
@@ -156,7 +155,7 @@ def run(kills, test, tap):
     try:
         test(kills)
     except AssertionError as error:
-        log = "\n".join(kills.setup.server.output().splitlines()[-30:])
+        log = kills.setup.server_log()
         tap.result(False, name, "", "%s\n--- server:\n%s" % (error, log))
         kills.setup.server.end()
         kills.setup.start_server()

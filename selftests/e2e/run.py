@@ -6,8 +6,8 @@
 
 direct: on the software GPU; remote: through vgpu and a server that this script
 starts on the software GPU; native: on whatever libcuda the system has. A
-program passes if it exits with 0 and says PASS last, in time, and no sanitizer
-has found anything; exit status 4 is a skip.
+program passes if it exits with 0 and says PASS, in time, and no sanitizer has
+found anything; exit status 4 is a skip.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def judge(status, text, reports):
         return "sanitizer report"
     if status:
         return "exit status %d" % status
-    if last_line(text) != "PASS":
+    if "PASS" not in text.splitlines():
         return "did not say PASS"
     return None
 
@@ -80,6 +80,7 @@ class Run:
         self.setup = setup
         self.path = path
         self.label = label
+        self.said = len(setup.server.output()) if setup.server else 0
         self.process = setup.start([path])
 
     def finish(self, tap, options):
@@ -94,7 +95,7 @@ class Run:
             return
         why = judge(status, text, reports) or ("the server died" if server_died else "")
         if why and self.setup.server:
-            text += "--- server:\n" + "\n".join(self.setup.server.output().splitlines()[-30:])
+            text += "--- server:\n" + self.setup.server_log(self.said)
         tap.result(not why, self.label, why, "\n".join([text] + reports))
         if not why and options.verbose:
             print("".join("#   %s\n" % line for line in text.splitlines()), end="")

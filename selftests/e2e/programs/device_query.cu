@@ -34,6 +34,7 @@ static void query(int device)
 
 	CHECK(cudaSetDevice(device));
 	CHECK(cudaMemGetInfo(&free_bytes, &total));
+	printf("  %zu of %zu MiB are free\n", free_bytes >> 20, total >> 20);
 	EXPECT(free_bytes > 0 && free_bytes <= total && total == p.totalGlobalMem);
 }
 

@@ -58,7 +58,7 @@ static void check_refusal(void)
 	CUmodule module;
 
 	EXPECT_ERROR(cuModuleLoadDataEx(&module, ".version 7.0\n.target sm_75\n.address_size 64\n"
-					".visible .entry f() { nonsense; }\n", 2, names, values),
+					".visible .entry f( { ret; }\n", 2, names, values),
 		     CUDA_ERROR_INVALID_PTX);
 	EXPECT(strlen(log) > 0);
 }
