@@ -63,7 +63,7 @@ static CUresult answer_known(struct answer *a, CUpointer_attribute attribute)
 	case CU_POINTER_ATTRIBUTE_MAPPED:
 		ANSWER(int, on_host(m) ? m->mapped != 0 : 1);
 	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
-		ANSWER(unsigned long long, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
+		ANSWER(unsigned, CU_POINTER_ATTRIBUTE_ACCESS_FLAG_READWRITE);
 	case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
 		ANSWER(unsigned long long, 0);
 	case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
@@ -72,7 +72,7 @@ static CUresult answer_known(struct answer *a, CUpointer_attribute attribute)
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
-		ANSWER(unsigned char, 0);
+		ANSWER(unsigned, 0);
 	default:
 		return answer_place(a, attribute);
 	}
@@ -87,13 +87,12 @@ static void answer_none(void *data, CUpointer_attribute attribute)
 		break;
 	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
 	case CU_POINTER_ATTRIBUTE_MAPPED:
-		memset(data, 0, sizeof(int));
-		break;
+	case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
 	case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
 	case CU_POINTER_ATTRIBUTE_IS_MANAGED:
 	case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
 	case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
-		memset(data, 0, 1);
+		memset(data, 0, sizeof(int));
 		break;
 	default:
 		memset(data, 0, 8);

@@ -1337,7 +1337,7 @@ stub cuMemcpy3D
 	proc	cuMemcpy3D since=2000
 stub cuMemcpy3DAsync
 	proc	cuMemcpy3DAsync since=2000
-stub cuMemcpy3DAsync_v2
+local cuMemcpy3DAsync_v2
 	proc	cuMemcpy3DAsync since=3020 pt=7000:ptsz
 stub cuMemcpy3DBatchAsync
 	proc	cuMemcpy3DBatchAsync since=12080 pt=12080:ptsz
@@ -1347,7 +1347,7 @@ stub cuMemcpy3DPeer
 	proc	cuMemcpy3DPeer since=4000 pt=7000:ptds
 stub cuMemcpy3DPeerAsync
 	proc	cuMemcpy3DPeerAsync since=4000 pt=7000:ptsz
-stub cuMemcpy3D_v2
+local cuMemcpy3D_v2
 	proc	cuMemcpy3D since=3020 pt=7000:ptds
 stub cuMemcpyAtoA
 	proc	cuMemcpyAtoA since=2000

@@ -147,11 +147,28 @@ static void record_free(struct api_op *op)
 	free(r);
 }
 
+/* Nothing is in front of it on the stream: it happens here and now. */
+static void record_now(struct event *e, struct api_stream *s)
+{
+	struct api_stream *old;
+
+	api_object_hold(&s->obj);
+	pthread_mutex_lock(&e->lock);
+	old = e->stream;
+	e->stream = s;
+	e->seq = 0;
+	e->time_ns = api_now_ns();
+	e->records++;
+	pthread_mutex_unlock(&e->lock);
+	if (old)
+		api_stream_put(old);
+}
+
 /*
  * The event's lock is held while the operation is issued: who waits for the
  * event sees either the old place or the new one.
  */
-static CUresult record_on(struct event *e, struct api_stream *s)
+static CUresult record_behind(struct event *e, struct api_stream *s)
 {
 	struct record_op *r = calloc(1, sizeof(*r));
 	struct api_stream *old = s;
@@ -197,7 +214,12 @@ static CUresult record(CUevent event, CUstream stream, unsigned flags)
 	else
 		result = api_stream_get(stream, &s);
 	if (result == CUDA_SUCCESS) {
-		result = s->obj.ctx == e->obj.ctx ? record_on(e, s) : CUDA_ERROR_INVALID_HANDLE;
+		if (s->obj.ctx != e->obj.ctx)
+			result = CUDA_ERROR_INVALID_HANDLE;
+		else if (api_stream_ready(s))
+			record_now(e, s);
+		else
+			result = record_behind(e, s);
 		api_stream_put(s);
 	}
 	api_object_put(&e->obj);
