@@ -125,8 +125,8 @@ static CUresult start(CUfunction *f, CUdeviceptr *p)
 	return r;
 }
 
-/* A mixture of calls; what they return does not matter. */
-static void calls(CUfunction f, CUdeviceptr p)
+/* A mixture of calls; false: the context or channel is no longer what it was. */
+static bool calls(CUfunction f, CUdeviceptr p)
 {
 	static uint8_t host[100000];
 	unsigned n = 64;
@@ -150,14 +150,17 @@ static void calls(CUfunction f, CUdeviceptr p)
 		}
 		cuStreamDestroy_v2(s);
 	}
-	cuCtxSynchronize();
+	return !cuCtxSynchronize();
 }
+
+#define SAW_ERRORS	7
 
 static int rewrite(uint64_t seed)
 {
 	uint64_t end = now_ms() + ROUND_MS;
 	CUdeviceptr p;
 	CUfunction f;
+	bool good = true;
 	pthread_t t;
 
 	alarm(HANG_S);
@@ -165,10 +168,10 @@ static int rewrite(uint64_t seed)
 		return 1;
 	pthread_create(&t, NULL, scribble, (void *)(uintptr_t)seed);
 	while (now_ms() < end)
-		calls(f, p);
+		good &= calls(f, p);
 	stop = true;
 	pthread_join(t, NULL);
-	return 0;
+	return good ? 0 : SAW_ERRORS;
 }
 
 static int honest(void)
@@ -210,8 +213,16 @@ TEST(an_honest_client_works)
 
 TEST(rewriting_gives_errors_at_most)
 {
-	for (uint64_t i = 1; i <= ROUNDS; i++)
-		CHECK_EQ(in_child(i * 0x9e3779b97f4a7c15), 0);
+	int errors = 0;
+
+	for (uint64_t i = 1; i <= ROUNDS; i++) {
+		int code = in_child(i * 0x9e3779b97f4a7c15);
+
+		CHECK(code == 0 || code == SAW_ERRORS);
+		errors += code == SAW_ERRORS;
+	}
+	CHECK(errors > 0);	/* else nothing was rewritten in time */
+	printf("# %d of %d rounds saw errors\n", errors, ROUNDS);
 }
 
 TEST(the_server_goes_on)
