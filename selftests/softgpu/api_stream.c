@@ -177,13 +177,13 @@ static void CUDA_CB count(void *user)
 	CUdeviceptr p;
 
 	CHECK_EQ(cuMemAlloc_v2(&p, 16), CUDA_ERROR_NOT_PERMITTED);
-	++*(int *)user;
+	__atomic_fetch_add((int *)user, 1, __ATOMIC_RELAXED);	/* from several streams */
 }
 
 static void CUDA_CB count_status(CUstream stream, CUresult status, void *user)
 {
 	CHECK_EQ(status, CUDA_SUCCESS);
-	*(int *)user += 10;
+	__atomic_fetch_add((int *)user, 10, __ATOMIC_RELAXED);
 }
 
 TEST(host_functions_run_in_order)
