@@ -119,7 +119,8 @@ static enum sg_run unblock(struct sg_block *b)
 static bool must_stop(const struct sg_job *job)
 {
 	return __atomic_load_n(&job->failed, __ATOMIC_ACQUIRE) ||
-	       (job->launch->stop && *job->launch->stop);
+	       (job->launch->stop &&
+		__atomic_load_n(job->launch->stop, __ATOMIC_RELAXED));
 }
 
 static enum sg_run run_pass(struct sg_block *b, long *budget)

@@ -116,6 +116,7 @@ struct sg_job {
 	bool				failed;		/* atomic */
 	bool				printed;	/* atomic */
 	unsigned			helpers;	/* threads of the pool in it */
+	uint32_t			tid[3][SG_MAX_THREADS];
 	uint8_t				params[SG_MAX_PARAM_BYTES];
 	struct sg_fault			fault;
 };

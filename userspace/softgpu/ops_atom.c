@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * atom and red. Each lane's operation is one atomic operation of the host,
- * also on shared memory, where it need not be: generic addresses may be either.
+ * atom and red. Each lane's operation is one atomic operation of the host; on
+ * shared memory it need not be, but generic addresses may be either.
  */
 #include "softgpu/fp.h"
 #include "softgpu/ops.h"
@@ -163,12 +163,45 @@ static void *target(struct sg_warp *w, const struct sg_insn *in, unsigned lane, 
 	return p;
 }
 
+/*
+ * The common case of a histogram: words of shared memory, which only this
+ * thread touches. false: not that case, or a lane that needs a closer look.
+ */
+static bool add_shared(struct sg_warp *w, const struct sg_insn *in, u32 mask)
+{
+	const struct sg_block *block = w->block;
+	const u32 *b = sg_reg(w, in->opd[SG_B]);
+	u32 *d = sg_reg(w, in->opd[SG_D]), off[SG_LANES];
+
+	if ((in->flags & SG_F_SPACE) != SG_SHARED || in->sub != SG_ATOM_ADD ||
+	    ptx_type_float(in->flags >> SG_F_TYPE_SHIFT) || block->shared_bytes < 4)
+		return false;
+	for (u32 m = mask; m; m &= m - 1) {
+		unsigned lane = __builtin_ctz(m);
+		u64 addr = address_of(w, in, lane) ^ SG_WINDOW_SHARED;
+
+		if (addr > block->shared_bytes - 4 || addr & 3)
+			return false;
+		off[lane] = addr;
+	}
+	for (u32 m = mask; m; m &= m - 1) {
+		unsigned lane = __builtin_ctz(m);
+		u32 *p = (u32 *)(block->shared + off[lane]), old = *p;
+
+		*p = old + b[lane];
+		d[lane] = old;
+	}
+	return true;
+}
+
 HANDLER(atom)
 {
 	unsigned size = (in->flags & SG_F_SIZE) >> 3;
 	const void *b = sg_reg(w, in->opd[SG_B]), *c = sg_reg(w, in->opd[SG_C]);
 	void *d = sg_reg(w, in->opd[SG_D]);
 
+	if (size == 4 && add_shared(w, in, mask))
+		return;
 	for (u32 m = mask; m; m &= m - 1) {
 		unsigned lane = __builtin_ctz(m);
 		void *p = target(w, in, lane, address_of(w, in, lane), size);

@@ -496,15 +496,11 @@ static u64 uniform_sreg(const struct sg_warp *w, unsigned which)
 	}
 }
 
-static u32 lane_sreg(const struct sg_warp *w, unsigned which, unsigned lane)
+static u32 lane_sreg(unsigned which, unsigned lane)
 {
-	const unsigned *n = w->block->worker->job->launch->block;
-	u32 t = w->index * SG_WARP + lane, below = (1u << lane) - 1;
+	u32 below = (1u << lane) - 1;
 
 	switch (which) {
-	case SG_SREG_TID: return t % n[0];
-	case SG_SREG_TID_Y: return t / n[0] % n[1];
-	case SG_SREG_TID_Z: return t / n[0] / n[1];
 	case SG_SREG_LANEID: return lane;
 	case SG_SREG_LANEMASK_EQ: return 1u << lane;
 	case SG_SREG_LANEMASK_LT: return below;
@@ -516,12 +512,12 @@ static u32 lane_sreg(const struct sg_warp *w, unsigned which, unsigned lane)
 
 static void read_sreg(const struct sg_warp *w, unsigned which, u64 *v)
 {
-	bool per_lane = which <= SG_SREG_TID_Z || which == SG_SREG_LANEID ||
+	bool per_lane = which == SG_SREG_LANEID ||
 			(which >= SG_SREG_LANEMASK_EQ && which <= SG_SREG_LANEMASK_GT);
 	u64 u = per_lane ? 0 : uniform_sreg(w, which);
 
 	for (unsigned i = 0; i < SG_LANES; i++)
-		v[i] = per_lane ? lane_sreg(w, which, i) : u;
+		v[i] = per_lane ? lane_sreg(which, i) : u;
 }
 
 HANDLER(sreg_32)
@@ -529,6 +525,13 @@ HANDLER(sreg_32)
 	u32 *d = sg_reg(w, in->opd[SG_D]);
 	u64 v[SG_LANES];
 
+	if (in->sub <= SG_SREG_TID_Z) {
+		const u32 *tid = w->block->worker->job->tid[in->sub - SG_SREG_TID];
+
+		tid += w->index * SG_WARP;
+		EACH(d, tid[i]);
+		return;
+	}
 	read_sreg(w, in->sub, v);
 	EACH(d, (u32)v[i]);
 }
@@ -537,6 +540,14 @@ HANDLER(sreg_64)
 {
 	u64 v[SG_LANES];
 
+	if (in->sub <= SG_SREG_TID_Z) {
+		u64 *d = sg_reg(w, in->opd[SG_D]);
+		const u32 *tid = w->block->worker->job->tid[in->sub - SG_SREG_TID];
+
+		tid += w->index * SG_WARP;
+		EACH(d, tid[i]);
+		return;
+	}
 	read_sreg(w, in->sub, v);
 	sg_store64(w, in->opd[SG_D], mask, v);
 }

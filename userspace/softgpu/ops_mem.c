@@ -134,6 +134,77 @@ static inline u64 extend(u64 v, unsigned size, bool is_signed)
 	return is_signed ? (u64)((int64_t)(v << shift) >> shift) : v;
 }
 
+/* ---- all lanes at once ---- */
+
+/* Where the lanes' memory is, if the checks of all of @mask can be made together. */
+struct lanes {
+	u64		addr[SG_LANES];		/* offsets from base */
+	uint8_t		*base;
+	u64		stride;			/* from lane to lane */
+	u64		size;			/* that a lane can reach */
+};
+
+static void lane_addresses(const struct sg_warp *w, const struct sg_insn *in, u64 *addr)
+{
+	const u64 imm = (u64)in->imm, frame = in->flags & SG_F_FRAME ? w->frame->local : 0;
+
+	if (in->flags & SG_F_ADDRLESS) {
+		LANES addr[i] = imm + frame;
+	} else if (in->flags & SG_F_A32) {
+		const u32 *a = sg_reg(w, in->opd[SG_A]), imm32 = (u32)imm;
+
+		LANES addr[i] = a[i] + imm32;
+	} else {
+		const u64 *a = sg_reg(w, in->opd[SG_A]);
+
+		LANES addr[i] = a[i] + imm;
+	}
+}
+
+static bool lane_space(const struct sg_warp *w, const struct sg_insn *in, struct lanes *l)
+{
+	const struct sg_block *b = w->block;
+	const struct sg_span *span;
+
+	l->stride = 0;
+	switch (in->flags & SG_F_SPACE) {
+	case SG_SHARED:
+		l->base = b->shared;
+		l->size = b->shared_bytes;
+		return true;
+	case SG_LOCAL:
+		l->stride = l->size = b->worker->job->stack_bytes;
+		l->base = b->locals + (u64)w->index * SG_WARP * l->stride;
+		return true;
+	case SG_PARAM_FRAME:
+		l->stride = l->size = w->frame->func->param_bytes;
+		l->base = w->frame->params;
+		return true;
+	case SG_PARAM_ENTRY:
+		return false;
+	default:
+		span = span_of(w, in);
+		l->base = (uint8_t *)(uintptr_t)span->base;
+		l->size = span->size;
+		LANES l->addr[i] -= span->base;
+		return true;
+	}
+}
+
+static bool lanes_ok(const struct sg_warp *w, const struct sg_insn *in, u32 mask, u64 bytes,
+		     struct lanes *l)
+{
+	u64 bad = 0, last, low = 0, m = bytes - 1;
+
+	lane_addresses(w, in, l->addr);
+	LANES low |= mask >> i & 1 ? l->addr[i] : 0;
+	if (low & m || !lane_space(w, in, l) || l->size < bytes)
+		return false;
+	last = l->size - bytes;
+	LANES bad |= l->addr[i] > last && mask >> i & 1;
+	return !bad;
+}
+
 static void load_lane(struct sg_warp *w, const struct sg_insn *in, unsigned lane)
 {
 	unsigned size = (in->flags & SG_F_SIZE) >> 3, n = (in->flags & SG_F_ELEMS) >> 11;
@@ -157,8 +228,55 @@ static void load_lane(struct sg_warp *w, const struct sg_insn *in, unsigned lane
 	}
 }
 
+/* One element of all lanes; @T is its type in memory, signed to be extended. */
+#define LOAD_ELEMENT(T)								\
+	do {									\
+		for (u32 m = mask; m; m &= m - 1) {				\
+			unsigned i = __builtin_ctz(m);				\
+										\
+			v[i] = (u64)(int64_t)*(const T *)(p + l->addr[i] + i * l->stride); \
+		}								\
+	} while (0)
+
+RACY static void load_element(struct sg_warp *w, const struct sg_insn *in, u32 mask,
+			      const struct lanes *l, unsigned k)
+{
+	unsigned size = (in->flags & SG_F_SIZE) >> 3;
+	bool is_signed = in->flags & SG_F_SIGNED;
+	const uint8_t *p = l->base + k * size;
+	u32 *d = sg_reg(w, in->opd[SG_V + k]);
+	u64 v[SG_LANES] = { 0 };
+
+	if (size == 1 && is_signed)
+		LOAD_ELEMENT(int8_t);
+	else if (size == 1)
+		LOAD_ELEMENT(uint8_t);
+	else if (size == 2 && is_signed)
+		LOAD_ELEMENT(int16_t);
+	else if (size == 2)
+		LOAD_ELEMENT(uint16_t);
+	else if (size == 4 && is_signed)
+		LOAD_ELEMENT(int32_t);
+	else if (size == 4)
+		LOAD_ELEMENT(u32);
+	else
+		LOAD_ELEMENT(u64);
+	if (in->flags & SG_F_WIDE)
+		sg_store64(w, in->opd[SG_V + k], mask, v);
+	else
+		EACH(d, (u32)v[i]);
+}
+
 HANDLER(ld)
 {
+	unsigned size = (in->flags & SG_F_SIZE) >> 3, n = (in->flags & SG_F_ELEMS) >> 11;
+	struct lanes l;
+
+	if (!(in->flags & SG_F_STRONG) && lanes_ok(w, in, mask, size * n, &l)) {
+		for (unsigned k = 0; k < n; k++)
+			load_element(w, in, mask, &l, k);
+		return;
+	}
 	for (u32 m = mask; m && !w->fault; m &= m - 1)
 		load_lane(w, in, __builtin_ctz(m));
 }
@@ -181,8 +299,44 @@ static void store_lane(struct sg_warp *w, const struct sg_insn *in, unsigned lan
 	}
 }
 
+#define STORE_ELEMENT(T)							\
+	do {									\
+		for (u32 m = mask; m; m &= m - 1) {				\
+			unsigned i = __builtin_ctz(m);				\
+										\
+			*(T *)(p + l->addr[i] + i * l->stride) =		\
+				(T)(wide ? ((const u64 *)s)[i] : ((const u32 *)s)[i]); \
+		}								\
+	} while (0)
+
+RACY static void store_element(struct sg_warp *w, const struct sg_insn *in, u32 mask,
+			       const struct lanes *l, unsigned k)
+{
+	unsigned size = (in->flags & SG_F_SIZE) >> 3;
+	bool wide = in->flags & SG_F_WIDE;
+	const void *s = sg_reg(w, in->opd[SG_V + k]);
+	uint8_t *p = l->base + k * size;
+
+	if (size == 1)
+		STORE_ELEMENT(uint8_t);
+	else if (size == 2)
+		STORE_ELEMENT(uint16_t);
+	else if (size == 4)
+		STORE_ELEMENT(u32);
+	else
+		STORE_ELEMENT(u64);
+}
+
 HANDLER(st)
 {
+	unsigned size = (in->flags & SG_F_SIZE) >> 3, n = (in->flags & SG_F_ELEMS) >> 11;
+	struct lanes l;
+
+	if (!(in->flags & SG_F_STRONG) && lanes_ok(w, in, mask, size * n, &l)) {
+		for (unsigned k = 0; k < n; k++)
+			store_element(w, in, mask, &l, k);
+		return;
+	}
 	for (u32 m = mask; m && !w->fault; m &= m - 1)
 		store_lane(w, in, __builtin_ctz(m));
 }
@@ -308,6 +462,16 @@ static inline bool shared_offsets(const struct sg_warp *w, const struct sg_insn 
 	return !bad;
 }
 
+/* 4: the lanes' words lie in a row; 0: all want the same one; -1: neither. */
+static inline int word_step(const u32 *off)
+{
+	u32 row = 0, same = 0;
+
+	LANES row |= off[i] ^ (off[0] + 4 * i);
+	LANES same |= off[i] ^ off[0];
+	return !row ? 4 : !same ? 0 : -1;
+}
+
 HANDLER(ld_shared_32)
 {
 	const uint8_t *base = w->block->shared;
@@ -319,9 +483,19 @@ HANDLER(ld_shared_32)
 		return;
 	}
 	if (mask == SG_ALL) {
-		for (unsigned i = 0; i < SG_LANES; i++)
-			v[i] = *(const u32 *)(base + off[i]);
-		memcpy(d, v, sizeof(v));
+		int step = word_step(off);
+
+		if (step == 4) {
+			memcpy(d, base + off[0], sizeof(v));
+		} else if (step == 0) {
+			const u32 x = *(const u32 *)(base + off[0]);
+
+			LANES d[i] = x;
+		} else {
+			for (unsigned i = 0; i < SG_LANES; i++)
+				v[i] = *(const u32 *)(base + off[i]);
+			memcpy(d, v, sizeof(v));
+		}
 		return;
 	}
 	for (u32 m = mask; m; m &= m - 1)
@@ -337,6 +511,10 @@ HANDLER(st_shared_32)
 	if (!shared_offsets(w, in, mask, off)) {
 		for (u32 m = mask; m && !w->fault; m &= m - 1)
 			store_lane(w, in, __builtin_ctz(m));
+		return;
+	}
+	if (mask == SG_ALL && word_step(off) == 4) {
+		memcpy(base + off[0], s, SG_LANES * sizeof(*s));
 		return;
 	}
 	for (u32 m = mask; m; m &= m - 1)
@@ -387,5 +565,12 @@ HANDLER(isspacep)
 
 HANDLER(fence)
 {
+#ifdef __SANITIZE_THREAD__
+	/* The sanitizer knows no fences; a locked add is one. */
+	static u64 dummy;
+
+	__atomic_fetch_add(&dummy, 0, __ATOMIC_SEQ_CST);
+#else
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }

@@ -220,6 +220,18 @@ static uint32_t stack_bytes(const struct sg_function *f)
 	return (n + 63) & ~63u;
 }
 
+/* %tid for all warps, so that none has to divide. */
+static void number_threads(struct sg_job *job)
+{
+	const unsigned *n = job->launch->block;
+
+	for (unsigned t = 0; t < job->nwarps * SG_WARP; t++) {
+		job->tid[0][t] = t % n[0];
+		job->tid[1][t] = t / n[0] % n[1];
+		job->tid[2][t] = t / n[0] / n[1];
+	}
+}
+
 static CUresult prepare(struct sg_job *job, const struct sg_launch *l)
 {
 	const struct sg_function *f = l->function;
@@ -238,6 +250,7 @@ static CUresult prepare(struct sg_job *job, const struct sg_launch *l)
 	if (!job->nblocks || !job->nthreads || job->nthreads > f->max_threads ||
 	    l->param_bytes > sizeof(job->params) || l->dynamic_shared > SG_SHARED_OPTIN)
 		return CUDA_ERROR_INVALID_VALUE;
+	number_threads(job);
 	if (l->param_bytes)
 		memcpy(job->params, l->params, l->param_bytes);
 	return CUDA_SUCCESS;
