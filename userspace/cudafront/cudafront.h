@@ -79,6 +79,18 @@ CUresult cudafront_proc_address(const char *symbol, void **pfn, int version,
 CUresult cudafront_error_name(CUresult error, const char **name);
 CUresult cudafront_error_string(CUresult error, const char **text);
 
+/*
+ * What a launch of impossible geometry is refused with. NVIDIA's runtime hands
+ * the code of a launch on as it is, and its callers know this one, which is
+ * cudaErrorInvalidConfiguration; the runtime (12 and later) launches kernels of
+ * libraries (@kernel), while programs for the driver API, which has no such
+ * code, launch functions.
+ */
+static inline CUresult cudafront_bad_geometry(bool kernel)
+{
+	return kernel ? (CUresult)9 : CUDA_ERROR_INVALID_VALUE;
+}
+
 /* ---- visible.c ---- */
 
 /*

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "proto/cuda_api.h"
+#include "cudafront/cudafront.h"
 #include "libcuda/code.h"
 
 struct launch {
@@ -47,14 +49,15 @@ static CUresult launch_begin(struct launch *l, CUfunction function, CUstream str
 static CUresult geometry_check(const struct launch *l, const int *dev)
 {
 	uint64_t threads = (uint64_t)l->block[0] * l->block[1] * l->block[2];
+	CUresult bad = cudafront_bad_geometry(vgpu_handle_kind(l->handle) == VGPU_KIND_KERNEL);
 
 	for (int i = 0; i < 3; i++)
 		if (!l->grid[i] || !l->block[i] ||
 		    l->grid[i] > (unsigned)dev[CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X + i] ||
 		    l->block[i] > (unsigned)dev[CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X + i])
-			return CUDA_ERROR_INVALID_VALUE;
+			return bad;
 	if (threads > (unsigned)dev[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
-		return CUDA_ERROR_INVALID_VALUE;
+		return bad;
 	/* Fewer than the device could: registers, or what the kernel was built for. */
 	if (threads > (unsigned)l->function->attributes[CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK])
 		return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;

@@ -4,6 +4,7 @@
  * what goes wrong when the stream reaches the kernel is the context's fault.
  */
 #include "softgpu/api.h"
+#include "cudafront/cudafront.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +42,14 @@ static void launch_free(struct api_op *op)
 
 /* ---- checks ---- */
 
-static CUresult check_block(const CUlaunchConfig *c, const struct sg_function_info *info)
+static CUresult check_block(const CUlaunchConfig *c, const struct sg_function_info *info,
+			    CUresult bad)
 {
 	uint64_t threads = (uint64_t)c->blockDimX * c->blockDimY * c->blockDimZ;
 
 	if (!threads || c->blockDimX > SG_MAX_THREADS || c->blockDimY > SG_MAX_THREADS ||
 	    c->blockDimZ > API_MAX_BLOCK_Z || threads > SG_MAX_THREADS)
-		return CUDA_ERROR_INVALID_VALUE;
+		return bad;
 	if (threads > info->max_threads)	/* .maxntid */
 		return CUDA_ERROR_INVALID_VALUE;
 	if (threads * info->regs > SG_REGS_SM)
@@ -58,14 +60,15 @@ static CUresult check_block(const CUlaunchConfig *c, const struct sg_function_in
 static CUresult check_geometry(const CUlaunchConfig *c, const struct api_function *f)
 {
 	const struct sg_function_info *info = f->info;
+	CUresult bad = cudafront_bad_geometry(f->kernel);
 
 	if (!c->gridDimX || !c->gridDimY || !c->gridDimZ || c->gridDimX > API_MAX_GRID_X ||
 	    c->gridDimY > API_MAX_GRID_YZ || c->gridDimZ > API_MAX_GRID_YZ)
-		return CUDA_ERROR_INVALID_VALUE;
+		return bad;
 	if (c->sharedMemBytes > (unsigned)atomic_load(&f->settings.max_dynamic) ||
 	    c->sharedMemBytes + info->static_shared > SG_SHARED_OPTIN)
 		return CUDA_ERROR_INVALID_VALUE;
-	return check_block(c, info);
+	return check_block(c, info, bad);
 }
 
 /* All blocks of a cooperative launch are resident at a time. */

@@ -86,6 +86,7 @@ void sg_block_start(struct sg_block *b, uint64_t number)
 	b->id[1] = number / grid[0] % grid[1];
 	b->id[2] = number / grid[0] / grid[1];
 	b->done = 0;
+	b->live = b->nthreads;
 	memset(b->barrier, 0, sizeof(b->barrier));
 	memset(b->shared, 0, b->shared_bytes);
 	for (unsigned i = 0; i < b->nwarps; i++)
