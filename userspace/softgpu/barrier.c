@@ -13,10 +13,12 @@ static bool complete(const struct sg_block *b, const struct sg_barrier *bar)
 {
 	uint32_t total = bar->extra;
 
+	if (!bar->expected)
+		return bar->waiting >= b->live;
 	for (unsigned i = 0; i < b->nwarps; i++)
-		if (bar->arrived[i] || !bar->expected)
+		if (bar->arrived[i])
 			total += __builtin_popcount(bar->arrived[i] | b->warp[i].exited);
-	return total >= (bar->expected ? bar->expected : b->nwarps * SG_WARP);
+	return total >= bar->expected;
 }
 
 static void give_result(const struct sg_barrier *bar, const struct sg_split *s,
@@ -82,6 +84,7 @@ bool sg_barrier_arrive(struct sg_warp *w, const struct sg_insn *in, uint32_t mas
 		bar->extra += __builtin_popcount(mask | w->exited);
 	} else {
 		bar->arrived[w->index] |= mask;
+		bar->waiting += __builtin_popcount(mask);
 		s->state = SG_WAIT_BARRIER;
 		s->barrier = id;
 	}

@@ -64,6 +64,7 @@ struct sg_warp {
 struct sg_barrier {
 	uint32_t	arrived[SG_MAX_WARPS];
 	uint32_t	expected;	/* threads; 0: all of the block */
+	uint32_t	waiting;	/* threads that came and wait */
 	uint32_t	extra;		/* threads that came by bar.arrive */
 	uint32_t	votes;		/* of bar.red: how many true, */
 	uint32_t	voters;		/* of how many */
@@ -77,8 +78,8 @@ struct sg_block {
 	uint64_t		number;
 	unsigned		nwarps;
 	unsigned		nthreads;
+	unsigned		live;		/* threads that did not exit */
 	unsigned		done;		/* warps */
-	unsigned		at;		/* warp whose turn it is */
 	uint8_t			*shared;
 	uint32_t		shared_bytes;
 	uint8_t			*regs;

@@ -338,15 +338,31 @@ static inline u32 from_table(u32 flags, u32 less, u32 equal, u32 greater)
 	       (table & SG_TT_UN ? ~(less | equal | greater) : 0);
 }
 
-#define SETP(T, a, b)								\
-	do {									\
-		u32 less = 0, equal = 0, greater = 0;				\
+/*
+ * The lanes whose comparison the table says is true. Half of the tables are
+ * complements of the other half: those that are true of NaN.
+ */
+#define BITS(cond)	LANES bits |= (cond) ? 1u << i : 0; break
+
+#define COMPARE(name, T)							\
+	static u32 name(const T *a, const T *b, u32 table)			\
+	{									\
+		u32 flip = table & SG_TT_UN ? SG_ALL : 0, bits = 0;		\
 										\
-		LANES less |= a[i] < b[i] ? 1u << i : 0;			\
-		LANES equal |= a[i] == b[i] ? 1u << i : 0;			\
-		LANES greater |= a[i] > b[i] ? 1u << i : 0;			\
-		sg_finish_setp(w, in, mask, from_table(in->flags, less, equal, greater)); \
-	} while (0)
+		switch (flip ? table ^ 15 : table) {				\
+		case SG_TT_LT: BITS(a[i] < b[i]);				\
+		case SG_TT_GT: BITS(a[i] > b[i]);				\
+		case SG_TT_EQ: BITS(a[i] == b[i]);				\
+		case SG_TT_LT | SG_TT_EQ: BITS(a[i] <= b[i]);			\
+		case SG_TT_GT | SG_TT_EQ: BITS(a[i] >= b[i]);			\
+		case SG_TT_LT | SG_TT_GT: BITS((a[i] < b[i]) | (a[i] > b[i]));	\
+		case SG_TT_LT | SG_TT_GT | SG_TT_EQ:				\
+			BITS((a[i] == a[i]) & (b[i] == b[i]));			\
+		}								\
+		return bits ^ flip;						\
+	}
+COMPARE(compare_f32, float)
+COMPARE(compare_f64, double)
 
 HANDLER(setp_f32)
 {
@@ -359,14 +375,14 @@ HANDLER(setp_f32)
 		a = fa;
 		b = fb;
 	}
-	SETP(float, a, b);
+	sg_finish_setp(w, in, mask, compare_f32(a, b, (in->flags & SG_F_CMP) >> 8));
 }
 
 HANDLER(setp_f64)
 {
 	const double *a = sg_reg(w, in->opd[SG_A]), *b = sg_reg(w, in->opd[SG_B]);
 
-	SETP(double, a, b);
+	sg_finish_setp(w, in, mask, compare_f64(a, b, (in->flags & SG_F_CMP) >> 8));
 }
 
 static u32 compare_halves(const struct sg_insn *in, const u32 *a, const u32 *b, unsigned shift)

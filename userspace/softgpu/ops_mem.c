@@ -267,12 +267,36 @@ RACY static void load_element(struct sg_warp *w, const struct sg_insn *in, u32 m
 		EACH(d, (u32)v[i]);
 }
 
+/* All lanes want the same: it is read once. */
+static bool load_same(struct sg_warp *w, const struct sg_insn *in, const struct lanes *l,
+		      unsigned size, unsigned n)
+{
+	u64 differ = l->stride;
+
+	LANES differ |= l->addr[i] ^ l->addr[0];
+	if (differ)
+		return false;
+	for (unsigned k = 0; k < n; k++) {
+		u64 v = extend(read_plain(l->base + l->addr[0] + k * size, size), size,
+			       in->flags & SG_F_SIGNED);
+		void *d = sg_reg(w, in->opd[SG_V + k]);
+
+		if (in->flags & SG_F_WIDE)
+			LANES ((u64 *)d)[i] = v;
+		else
+			LANES ((u32 *)d)[i] = (u32)v;
+	}
+	return true;
+}
+
 HANDLER(ld)
 {
 	unsigned size = (in->flags & SG_F_SIZE) >> 3, n = (in->flags & SG_F_ELEMS) >> 11;
 	struct lanes l;
 
 	if (!(in->flags & SG_F_STRONG) && lanes_ok(w, in, mask, size * n, &l)) {
+		if (mask == SG_ALL && load_same(w, in, &l, size, n))
+			return;
 		for (unsigned k = 0; k < n; k++)
 			load_element(w, in, mask, &l, k);
 		return;

@@ -278,6 +278,7 @@ static void do_exit(struct sg_warp *w, unsigned i, uint32_t m)
 	struct sg_split *s = &w->split[i];
 
 	w->exited |= m;
+	w->block->live -= __builtin_popcount(m);
 	leave_frames(w, s->frame, m);
 	s->mask &= ~m;
 	s->pc++;
