@@ -62,6 +62,7 @@ static int count_sections(struct cubin *c)
 static int open_cubin(struct cubin *c, const void *elf, size_t length)
 {
 	const unsigned char *ident = c->header.e_ident;
+	size_t segments;
 
 	c->bytes = elf;
 	c->length = length;
@@ -71,9 +72,9 @@ static int open_cubin(struct cubin *c, const void *elf, size_t length)
 	if (memcmp(ident, ELFMAG, SELFMAG) || ident[EI_CLASS] != ELFCLASS64 ||
 	    ident[EI_DATA] != ELFDATA2LSB || c->header.e_machine != EM_CUDA)
 		return -EINVAL;
-	if (c->header.e_phnum && (c->header.e_phentsize != sizeof(Elf64_Phdr) ||
-				  !cudafront_inside(c->header.e_phoff,
-						    c->header.e_phnum * sizeof(Elf64_Phdr), length)))
+	segments = c->header.e_phnum * sizeof(Elf64_Phdr);
+	if (segments && (c->header.e_phentsize != sizeof(Elf64_Phdr) ||
+			 !cudafront_inside(c->header.e_phoff, segments, length)))
 		return -EINVAL;
 	return count_sections(c);
 }

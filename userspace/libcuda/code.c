@@ -101,7 +101,8 @@ static CUresult owner_load(struct vgpu_call_place *p, enum vgpu_kind kind, load_
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuModuleLoadDataEx(CUmodule *module, const void *image,
-						unsigned int n, CUjit_option *options, void **values)
+						unsigned int n, CUjit_option *options,
+						void **values)
 {
 	struct vgpu_call_place p;
 	struct vgpu_jit jit;

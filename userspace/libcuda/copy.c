@@ -45,7 +45,8 @@ static enum vgpu_memory_kind host_kind(struct copy *c, const void *address, size
 	uint64_t at = (uintptr_t)address;
 
 	vgpu_memory_find(at, m);
-	if (m->kind == VGPU_MEMORY_HOST || m->session != c->p.session || n > m->size - (at - m->start))
+	if (m->kind == VGPU_MEMORY_HOST || m->session != c->p.session ||
+	    n > m->size - (at - m->start))
 		return VGPU_MEMORY_HOST;
 	return m->kind;
 }

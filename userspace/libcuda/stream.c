@@ -5,7 +5,8 @@
 
 static _Atomic unsigned long long next_id = 2;	/* 1 and 2 are the default streams' */
 
-static CUresult stream_new(struct vgpu_call_place *p, unsigned flags, int priority, uint64_t *handle)
+static CUresult stream_new(struct vgpu_call_place *p, unsigned flags, int priority,
+			   uint64_t *handle)
 {
 	const struct vgpu_device_info *info = &vgpu_device_get(p->context->context.device)->info;
 	struct vgpu_object *o;

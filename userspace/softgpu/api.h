@@ -278,7 +278,7 @@ bool api_stream_idle(struct api_stream *stream);
 /* Nothing is left before what is submitted next. */
 bool api_stream_ready(struct api_stream *stream);
 /* An operation or copy of so many bytes is quick. */
-#define API_QUICK_BYTES	(32u << 10)
+#define API_QUICK_BYTES	(256u << 10)
 
 /* Twins: a NULL stream is the legacy one, or the calling thread's own. */
 #define API_ON(stream)	((stream) ? (stream) : null_stream)
