@@ -11,12 +11,14 @@ found anything; exit status 4 is a skip.
 """
 
 import argparse
+import glob
 import os
 import sys
 import time
 
 from harness import Setup, Tap
 
+SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 OLD = {"old-11.8": "11.8", "old-12.4": "12.4"}
 # Programs with host threads: what ThreadSanitizer is for.
 THREADED = ["threads", "busy", "streams", "host_functions", "pinned_copies", "two_gpus",
@@ -47,10 +49,9 @@ def programs(options, folder):
         return options.names
     if options.threaded:
         return THREADED
-    if not os.path.isdir(folder):
-        return []
-    return sorted(name for name in os.listdir(folder)
-                  if "." not in name and os.access(os.path.join(folder, name), os.X_OK))
+    # not all that lies in the folder: a program may have been removed since
+    names = (os.path.basename(path)[:-len(".cu")] for path in glob.glob(SOURCES + "/*.cu"))
+    return sorted(name for name in names if os.access(os.path.join(folder, name), os.X_OK))
 
 
 def last_line(text):
