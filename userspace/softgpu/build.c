@@ -211,4 +211,5 @@ void sg_build_finish(struct sg_parser *p)
 	f->line = b->line;
 	f->cc = regs[SG_REG_CC];
 	f->regs = f->reg_bytes / LANE_BYTES_32;
+	f->param_bytes = (f->param_bytes + 15) & ~15u;	/* so that lanes are aligned */
 }
