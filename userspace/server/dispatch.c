@@ -150,12 +150,19 @@ struct idle {
 	unsigned		looks;
 };
 
+/* A record in sq, or one that was taken off it in our place. */
+static bool pending(struct vgpu_worker *w)
+{
+	return vgpu_record_pending(w->channel) ||
+	       atomic_load_explicit(&w->relief.bytes, memory_order_relaxed);
+}
+
 static bool record_ready(void *arg)
 {
 	struct idle *i = arg;
 	struct vgpu_worker *w = i->w;
 
-	if (vgpu_record_pending(w->channel))
+	if (pending(w))
 		return true;
 	if (likely(!w->up.holds))
 		return false;
@@ -164,7 +171,7 @@ static bool record_ready(void *arg)
 		vgpu_up_retire(w);
 	else if (i->looks == LOOKS_BEFORE_SLEEP)
 		vgpu_up_sleep(w);
-	return vgpu_record_pending(w->channel);
+	return pending(w);
 }
 
 static int wait_for_record(struct vgpu_worker *w)
@@ -178,6 +185,13 @@ static int wait_for_record(struct vgpu_worker *w)
 	return vgpu_channel_wait(w->channel, record_ready, &idle, -1);
 }
 
+static int receive(struct vgpu_worker *w, void *buf, size_t room)
+{
+	if (likely(!w->relief.runs))
+		return vgpu_record_receive(w->channel, buf, room);
+	return vgpu_relief_receive(w, buf, room);
+}
+
 int vgpu_dispatch(struct vgpu_worker *w)
 {
 	static _Alignas(64) uint8_t record[VGPU_REQUEST_MAX];
@@ -186,7 +200,7 @@ int vgpu_dispatch(struct vgpu_worker *w)
 
 	vgpu_thread.dispatcher = true;
 	for (;;) {
-		n = vgpu_record_receive(w->channel, record, sizeof(record));
+		n = receive(w, record, sizeof(record));
 		if (likely(n > 0)) {
 			dispatch_one(w, (struct vgpu_request *)record, n, &reply);
 			continue;

@@ -29,6 +29,7 @@ static void wait_done(struct vgpu_worker *w, struct vgpu_hostfn *f)
 	f->next = w->hostfns;
 	w->hostfns = f;
 	pthread_mutex_unlock(&w->hostfns_lock);
+	vgpu_relief_due(w, 1);
 	vgpu_notify(w, VGPU_NOTICE_HOSTFN, &n, sizeof(n));
 	pthread_mutex_lock(&w->hostfns_lock);
 	while (!f->done)
@@ -37,6 +38,7 @@ static void wait_done(struct vgpu_worker *w, struct vgpu_hostfn *f)
 		p = &(*p)->next;
 	*p = f->next;
 	pthread_mutex_unlock(&w->hostfns_lock);
+	vgpu_relief_due(w, -1);
 }
 
 static void CUDA_CB reached(void *arg)
@@ -57,7 +59,7 @@ CUresult vgpu_hook_cuLaunchHostFunc(struct vgpu_worker *w, const struct vgpu_req
 
 	if (r)
 		return r;
-	f = calloc(1, sizeof(*f));
+	f = vgpu_relief_start(w) ? calloc(1, sizeof(*f)) : NULL;
 	if (!f)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	f->token = token;

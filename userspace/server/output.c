@@ -18,8 +18,19 @@
 
 struct vgpu_output {
 	pthread_mutex_t	lock;		/* from reading a pipe to sending what was read */
-	struct pollfd	pipes[2];
+	int		pipes[2];	/* of fd 1 and 2 */
 };
+
+/* Something to read: how many of the pipes; waits for that if @ms is -1. */
+static int poll_pipes(const struct vgpu_output *o, int ms)
+{
+	struct pollfd p[2] = {
+		{ .fd = o->pipes[0], .events = POLLIN },
+		{ .fd = o->pipes[1], .events = POLLIN },
+	};
+
+	return poll(p, 2, ms);
+}
 
 static void send_text(struct vgpu_worker *w, unsigned fd, const uint8_t *text, size_t length)
 {
@@ -51,7 +62,7 @@ static void forward(struct vgpu_worker *w, struct vgpu_output *o)
 	for (unsigned i = 0; i < 2; i++) {
 		ssize_t n;
 
-		while ((n = read(o->pipes[i].fd, text, sizeof(text))) > 0)
+		while ((n = read(o->pipes[i], text, sizeof(text))) > 0)
 			send_text(w, i + 1, text, n);
 	}
 }
@@ -79,7 +90,7 @@ static bool waits(struct vgpu_worker *w)
 	fflush(stdout);
 	if (pthread_mutex_trylock(&o->lock))
 		return true;
-	some = poll(o->pipes, 2, 0) != 0;
+	some = poll_pipes(o, 0) != 0;
 	pthread_mutex_unlock(&o->lock);
 	return some;
 }
@@ -109,7 +120,7 @@ static void *output_run(void *arg)
 	struct vgpu_output *o = w->output;
 
 	for (;;) {
-		if (poll(o->pipes, 2, -1) < 0 && errno != EINTR)
+		if (poll_pipes(o, -1) < 0 && errno != EINTR)
 			return NULL;
 		pthread_mutex_lock(&o->lock);
 		forward(w, o);
@@ -146,7 +157,7 @@ int vgpu_output_start(struct vgpu_worker *w)
 
 		if (fd < 0)
 			return fd;
-		o->pipes[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
+		o->pipes[i] = fd;
 	}
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	w->output = o;

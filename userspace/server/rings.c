@@ -36,8 +36,8 @@ static void lock_rings(struct vgpu_worker *w, struct vgpu_context *ctx)
 	if (!r->up_locked)
 		w->driver->cuMemHostAlloc(&mirror, r->up_size, CU_MEMHOSTALLOC_PORTABLE);
 	atomic_store(&r->mirror, mirror);
-	r->down_locked = !w->driver->cuMemHostRegister_v2(r->down, r->down_size,
-							   CU_MEMHOSTREGISTER_PORTABLE);
+	atomic_store(&r->down_locked, !w->driver->cuMemHostRegister_v2(
+		r->down, r->down_size, CU_MEMHOSTREGISTER_PORTABLE));
 }
 
 void vgpu_rings_lock(struct vgpu_worker *w, struct vgpu_context *ctx)
@@ -65,11 +65,12 @@ void vgpu_rings_unlock(struct vgpu_worker *w, struct vgpu_context *ctx)
 	vgpu_context_use(w, ctx);
 	if (r->up_locked)
 		w->driver->cuMemHostUnregister(r->up);
-	if (r->down_locked)
+	if (atomic_load(&r->down_locked))
 		w->driver->cuMemHostUnregister(r->down);
 	if (mirror)
 		w->driver->cuMemFreeHost(mirror);
-	r->up_locked = r->down_locked = false;
+	r->up_locked = false;
+	atomic_store(&r->down_locked, false);
 	r->owner = NULL;
 out:
 	pthread_mutex_unlock(&r->lock);

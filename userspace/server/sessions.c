@@ -4,6 +4,7 @@
  * waits for a client: what a connection sends is read by its worker.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,10 +72,13 @@ static void exec_worker(const struct vgpu_options *o, int connection, pid_t serv
 	args[n++] = "--cache-limit", args[n++] = limit;
 	if (o->devices)
 		args[n++] = "--devices", args[n++] = o->devices;
+	if (o->verbose)
+		args[n++] = "-v";
 	if (refuse)
 		args[n++] = "--refuse", args[n++] = refuse;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
 	/* dup2() of a descriptor to itself would leave it to be closed. */
 	if (connection == WORKER_FD)
 		connection = dup(connection);

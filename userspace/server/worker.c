@@ -184,8 +184,11 @@ static void open_driver(const struct vgpu_options *o, struct vgpu_channel *ch, i
 	}
 }
 
-static int worker_start(struct vgpu_worker *w, struct vgpu_channel *ch, struct vgpu_cache *cache)
+CUresult vgpu_worker_start(struct vgpu_worker *w, struct vgpu_channel *ch,
+			   struct vgpu_cache *cache)
 {
+	CUresult r;
+
 	w->channel = ch;
 	pthread_mutex_init(&w->cq, NULL);
 	pthread_mutex_init(&w->life, NULL);
@@ -196,9 +199,11 @@ static int worker_start(struct vgpu_worker *w, struct vgpu_channel *ch, struct v
 	vgpu_rings_init(w);
 	vgpu_hostfn_init(w);
 	vgpu_copier_init(&w->copier);
-	if (vgpu_up_start(w) || vgpu_helpers_start(w) || vgpu_images_start(w, cache))
-		return -ENOMEM;
-	return vgpu_output_start(w);
+	vgpu_relief_init(&w->relief);
+	r = vgpu_up_start(w);
+	if (!r)
+		r = vgpu_helpers_start(w);
+	return r ? r : vgpu_images_start(w, cache);
 }
 
 static int serve(struct vgpu_channel *ch)
@@ -220,6 +225,7 @@ int vgpu_worker_main(const struct vgpu_options *o)
 	struct vgpu_channel *ch;
 	struct ucred peer;
 	int err, version = 0;
+	uint64_t blocked;
 
 	err = prepare(o, &peer, &cache);
 	if (err) {
@@ -228,13 +234,14 @@ int vgpu_worker_main(const struct vgpu_options *o)
 	}
 	ch = accept_client(o, &hello);
 	/* Before any thread or library takes an address that is the client's. */
-	vgpu_steer_block(hello.ranges, hello.nranges);
+	blocked = vgpu_steer_block(hello.ranges, hello.nranges);
+	if (o->verbose)
+		vgpu_log("worker %d: %llu MiB in %u ranges kept free for the client", (int)getpid(),
+			 (unsigned long long)blocked >> 20, hello.nranges);
 	open_driver(o, ch, &version);
 	err = watch_client(o->worker, peer.pid);
-	if (!err)
-		err = worker_start(&worker, ch, cache);
-	if (err)
-		refuse(ch, CUDA_ERROR_OUT_OF_MEMORY, strerror(-err));
+	if (err || vgpu_worker_start(&worker, ch, cache) || vgpu_output_start(&worker))
+		refuse(ch, CUDA_ERROR_OUT_OF_MEMORY, "the worker could not be started");
 	answer(ch, CUDA_SUCCESS, "", version);
 	end(serve(ch));
 	return 0;

@@ -42,6 +42,7 @@ struct vgpu_hostfn;
 struct vgpu_hostmem;
 struct vgpu_images;
 struct vgpu_output;
+struct vgpu_kept;
 struct vgpu_page_copy;
 struct vgpu_wait;
 
@@ -128,6 +129,17 @@ struct vgpu_copier {
 	bool			runs;		/* dispatcher only */
 };
 
+/* Who takes records when the dispatcher is held up (relief.c). */
+struct vgpu_relief {
+	bool			runs;		/* dispatcher only: from then on by these rules */
+	pthread_mutex_t		lock;		/* all below, and the consumer's end of sq */
+	pthread_cond_t		due;
+	unsigned		ndue;		/* host functions that the client is running */
+	uint64_t		turns;		/* of the dispatcher */
+	struct vgpu_kept	*first, **last;
+	_Atomic size_t		bytes;		/* of all kept records */
+};
+
 struct vgpu_error_seen {
 	uint64_t		ctx;
 	uint32_t		status;
@@ -145,6 +157,7 @@ struct vgpu_worker {
 	struct vgpu_up		up;
 	struct vgpu_rings	rings;
 	struct vgpu_copier	copier;
+	struct vgpu_relief	relief;
 	struct vgpu_helpers	*helpers;
 	struct vgpu_images	*images;
 	struct vgpu_output	*output;
@@ -177,6 +190,12 @@ struct vgpu_thread {
 	bool			dispatcher;
 };
 extern __thread struct vgpu_thread vgpu_thread;
+
+struct vgpu_cache;
+
+/* Everything but the driver, the devices and the output. @cache may be NULL. (worker.c) */
+CUresult vgpu_worker_start(struct vgpu_worker *w, struct vgpu_channel *ch,
+			   struct vgpu_cache *cache);
 
 /* ---- replies and notices (reply.c) ---- */
 
@@ -426,7 +445,6 @@ void vgpu_copier_init(struct vgpu_copier *p);
 /* ---- image.c: code images in memory; cache.h: on disk ---- */
 
 struct vgpu_image;
-struct vgpu_cache;
 
 /* @cache may be NULL. */
 CUresult vgpu_images_start(struct vgpu_worker *w, struct vgpu_cache *cache);
@@ -449,6 +467,16 @@ CUresult vgpu_function_params(struct vgpu_worker *w, uint64_t wire, void *functi
 /* ---- hostfn.c ---- */
 
 void vgpu_hostfn_init(struct vgpu_worker *w);
+
+/* ---- relief.c ---- */
+
+void vgpu_relief_init(struct vgpu_relief *r);
+/* Before the first host function is given to the driver, by the dispatcher. */
+bool vgpu_relief_start(struct vgpu_worker *w);
+/* One more host function is due, or (-1) one less. */
+void vgpu_relief_due(struct vgpu_worker *w, int more);
+/* As vgpu_record_receive(), once relief runs. */
+int vgpu_relief_receive(struct vgpu_worker *w, void *buf, size_t room);
 
 /* ---- output.c ---- */
 

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* The images' cache on disk: what it gives back, what it refuses, how it makes room. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "server/cache.h"
+#include "test.h"
+
+static char base[64];
+
+static struct vgpu_cache *cache(uint64_t limit)
+{
+	struct vgpu_cache *c = NULL;
+
+	CHECK_EQ(vgpu_cache_open(&c, base, geteuid(), getegid(), limit), 0);
+	return c;
+}
+
+static void path_of(const uint8_t *hash, char *path, size_t room)
+{
+	int n = snprintf(path, room, "%s/%u/", base, (unsigned)geteuid());
+
+	for (int i = 0; i < VGPU_HASH_BYTES; i++)
+		n += snprintf(path + n, room - n, "%02x", hash[i]);
+}
+
+static int store(struct vgpu_cache *c, const char *text, size_t length)
+{
+	uint8_t hash[VGPU_HASH_BYTES];
+
+	vgpu_hash(text, length, hash);
+	return vgpu_cache_store(c, hash, text, length);
+}
+
+static int load(struct vgpu_cache *c, const char *text, size_t length)
+{
+	uint8_t hash[VGPU_HASH_BYTES];
+	void *bytes;
+	int err;
+
+	vgpu_hash(text, length, hash);
+	err = vgpu_cache_load(c, hash, length, &bytes);
+	if (err)
+		return err;
+	CHECK(!memcmp(bytes, text, length));
+	CHECK_EQ(((char *)bytes)[length], 0);
+	free(bytes);
+	return 0;
+}
+
+/* As if it had been used that long ago. */
+static void age(const char *text, size_t length, int seconds)
+{
+	struct timespec t[2] = { { .tv_sec = time(NULL) - seconds }, { .tv_sec = time(NULL) - seconds } };
+	uint8_t hash[VGPU_HASH_BYTES];
+	char path[256];
+
+	vgpu_hash(text, length, hash);
+	path_of(hash, path, sizeof(path));
+	CHECK_EQ(utimensat(AT_FDCWD, path, t, 0), 0);
+}
+
+TEST(what_is_stored_comes_back)
+{
+	struct vgpu_cache *c = cache(1000);
+
+	REQUIRE(c);
+	CHECK_EQ(load(c, "one", 3), -ENOENT);
+	CHECK_EQ(store(c, "one", 3), 0);
+	CHECK_EQ(load(c, "one", 3), 0);
+	/* Another program starts. */
+	vgpu_cache_close(c);
+	c = cache(1000);
+	CHECK_EQ(load(c, "one", 3), 0);
+	vgpu_cache_close(c);
+}
+
+TEST(another_length_is_another_image)
+{
+	struct vgpu_cache *c = cache(1000);
+	uint8_t hash[VGPU_HASH_BYTES];
+	void *bytes;
+
+	CHECK_EQ(store(c, "image", 5), 0);
+	vgpu_hash("image", 5, hash);
+	CHECK_EQ(vgpu_cache_load(c, hash, 4, &bytes), -ENOENT);
+	CHECK_EQ(vgpu_cache_load(c, hash, 1ull << 60, &bytes), -ENOENT);
+	vgpu_cache_close(c);
+}
+
+static void corrupt(const char *text, size_t length)
+{
+	uint8_t hash[VGPU_HASH_BYTES];
+	char path[256];
+	int fd;
+
+	vgpu_hash(text, length, hash);
+	path_of(hash, path, sizeof(path));
+	fd = open(path, O_WRONLY);
+	CHECK(fd >= 0);
+	CHECK_EQ(write(fd, "X", 1), 1);
+	close(fd);
+}
+
+TEST(a_changed_file_is_not_there)
+{
+	struct vgpu_cache *c = cache(1000);
+	uint8_t hash[VGPU_HASH_BYTES];
+	char path[256];
+
+	CHECK_EQ(store(c, "to be changed", 13), 0);
+	corrupt("to be changed", 13);
+	CHECK_EQ(load(c, "to be changed", 13), -ENOENT);
+	vgpu_hash("to be changed", 13, hash);
+	path_of(hash, path, sizeof(path));
+	CHECK(access(path, F_OK));
+	CHECK_EQ(store(c, "to be changed", 13), 0);
+	CHECK_EQ(load(c, "to be changed", 13), 0);
+	vgpu_cache_close(c);
+}
+
+TEST(what_is_no_file_is_not_read)
+{
+	struct vgpu_cache *c = cache(1000);
+	uint8_t hash[VGPU_HASH_BYTES];
+	char path[256];
+
+	vgpu_hash("pipe", 4, hash);
+	path_of(hash, path, sizeof(path));
+	REQUIRE(!mkfifo(path, 0600));
+	CHECK_EQ(load(c, "pipe", 4), -ENOENT);
+	vgpu_hash("link", 4, hash);
+	path_of(hash, path, sizeof(path));
+	REQUIRE(!symlink("/dev/zero", path));
+	CHECK_EQ(load(c, "link", 4), -ENOENT);
+	vgpu_cache_close(c);
+}
+
+TEST(the_least_used_makes_room)
+{
+	static char a[400], b[400], d[400];
+	struct vgpu_cache *c = cache(1000);
+
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	memset(d, 'd', sizeof(d));
+	CHECK_EQ(store(c, a, 400), 0);
+	CHECK_EQ(store(c, b, 400), 0);
+	age(a, 400, 20);
+	age(b, 400, 10);
+	/* Reading is using. */
+	CHECK_EQ(load(c, a, 400), 0);
+	CHECK_EQ(store(c, d, 400), 0);
+	CHECK_EQ(load(c, a, 400), 0);
+	CHECK_EQ(load(c, b, 400), -ENOENT);
+	CHECK_EQ(load(c, d, 400), 0);
+	vgpu_cache_close(c);
+}
+
+TEST(more_than_the_limit_is_not_stored)
+{
+	static char large[1001];
+	struct vgpu_cache *c = cache(1000);
+
+	CHECK_EQ(store(c, "small", 5), 0);
+	CHECK_EQ(store(c, large, sizeof(large)), -EFBIG);
+	CHECK_EQ(load(c, "small", 5), 0);
+	vgpu_cache_close(c);
+}
+
+TEST(what_a_dead_worker_left_goes)
+{
+	struct timespec t[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct vgpu_cache *c = cache(1000);
+	char old[128], new[128];
+
+	snprintf(old, sizeof(old), "%s/%u/.tmp-1-old", base, (unsigned)geteuid());
+	snprintf(new, sizeof(new), "%s/%u/.tmp-1-new", base, (unsigned)geteuid());
+	close(open(old, O_CREAT | O_WRONLY, 0600));
+	close(open(new, O_CREAT | O_WRONLY, 0600));
+	CHECK_EQ(utimensat(AT_FDCWD, old, t, 0), 0);
+	CHECK_EQ(store(c, "any", 3), 0);
+	CHECK(access(old, F_OK));
+	CHECK(!access(new, F_OK));
+	vgpu_cache_close(c);
+}
+
+TEST(a_folder_others_can_use_is_refused)
+{
+	struct vgpu_cache *c = cache(1000);
+	char path[128];
+
+	vgpu_cache_close(c);
+	snprintf(path, sizeof(path), "%s/%u", base, (unsigned)geteuid());
+	REQUIRE(!chmod(path, 0770));
+	CHECK_EQ(vgpu_cache_open(&c, base, geteuid(), getegid(), 1000), -EPERM);
+	REQUIRE(!chmod(path, 0700));
+}
+
+static void clean(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", base);
+	CHECK_EQ(system(command), 0);
+}
+
+int main(int argc, char **argv)
+{
+	int failed;
+
+	snprintf(base, sizeof(base), "/tmp/vgpu-cache-XXXXXX");
+	if (!mkdtemp(base))
+		return 1;
+	failed = test_main(argc, argv);
+	clean();
+	return failed;
+}
