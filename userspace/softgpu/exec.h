@@ -98,6 +98,7 @@ struct sg_worker {
 	struct sg_span		tlb[SG_TLB];
 	struct sg_block		*free_blocks;
 	struct sg_frame		*free_frames[SG_FRAME_CLASSES];
+	size_t			frame_bytes;	/* all that were made */
 	bool			yielded;
 };
 

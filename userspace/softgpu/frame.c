@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define MAX_FRAME_BYTES	(512u << 20)	/* of a worker: calls may part and go deep */
+
 static uint32_t size_class(size_t size)
 {
 	uint32_t c = 0;
@@ -25,12 +27,16 @@ struct sg_frame *sg_frame_new(struct sg_warp *w, const struct sg_function *f)
 	if (c >= SG_FRAME_CLASSES)
 		return NULL;
 	fr = wk->free_frames[c];
-	if (fr)
+	if (fr) {
 		wk->free_frames[c] = fr->parent;
-	else
+	} else {
+		if (wk->frame_bytes + ((size_t)256 << c) > MAX_FRAME_BYTES)
+			return NULL;
 		fr = aligned_alloc(64, (size_t)256 << c);
-	if (!fr)
-		return NULL;
+		if (!fr)
+			return NULL;
+		wk->frame_bytes += (size_t)256 << c;
+	}
 	fr->func = f;
 	fr->regs = (uint8_t *)fr + head;
 	fr->params = fr->regs + f->reg_bytes;

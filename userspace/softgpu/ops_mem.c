@@ -422,8 +422,7 @@ static inline bool all_in_span(struct sg_warp *w, const struct sg_insn *in, cons
 			memcpy(d, v, sizeof(v));				\
 			return;							\
 		}								\
-		for (u32 m = mask; m && !w->fault; m &= m - 1)			\
-			load_lane(w, in, __builtin_ctz(m));			\
+		OP(ld)(w, in, mask);						\
 	} while (0)
 
 RACY HANDLER(ld_32)
@@ -449,8 +448,7 @@ RACY HANDLER(ld_64)
 				return;						\
 			}							\
 		}								\
-		for (u32 m = mask; m && !w->fault; m &= m - 1)			\
-			store_lane(w, in, __builtin_ctz(m));			\
+		OP(st)(w, in, mask);						\
 	} while (0)
 
 RACY HANDLER(st_32)

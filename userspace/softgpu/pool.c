@@ -241,6 +241,9 @@ static CUresult prepare(struct sg_job *job, const struct sg_launch *l)
 	job->func = f;
 	job->dev = f->mod->dev;
 	job->nblocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
+	for (int i = 0; i < 3; i++)
+		if (!l->block[i] || l->block[i] > SG_MAX_THREADS)
+			return CUDA_ERROR_INVALID_VALUE;
 	job->nthreads = l->block[0] * l->block[1] * l->block[2];
 	job->nwarps = (job->nthreads + SG_WARP - 1) / SG_WARP;
 	job->dyn_offset = (f->shared_bytes + align - 1) & -align;
