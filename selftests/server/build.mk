@@ -6,3 +6,6 @@ $(foreach t,cache handles,\
 	$(eval $(call unit-test,server,$(t),$(SERVER_PART_OBJS),$(SERVER_LIBS))))
 $(eval $(call unit-test,server,records,$(B)/obj/selftests/server/fake_driver.o \
 	$(SERVER_PART_OBJS),$(SERVER_LIBS)))
+
+$(eval $(call unit-test,server,program,$(PROTO_OBJS) $(CHANNEL_OBJS),))
+$(B)/tests/server/program: | $(B)/vgpu-server $(B)/softgpu/libcuda.so.1
