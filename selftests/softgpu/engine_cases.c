@@ -149,7 +149,8 @@ CASES(fields,
 	{ 'w', "prmt.b32 %r4, %r1, %r2, %r3;", 0x80, 0x7f, 0xc840, 0x00ff7f80 },
 	{ 'w', "prmt.b32.f4e %r4, %r1, %r2, %r3;", 0x33221100, 0x77665544, 1, 0x44332211 },
 	{ 'w', "prmt.b32.rc8 %r4, %r1, %r2, %r3;", 0x33221100, 0, 2, 0x22222222 },
-	{ 'w', "lop3.b32 %r4, %r1, %r2, %r3, 0x96;", 0xf0f0, 0xff00, 0xaaaa, 0xf0f0 ^ 0xff00 ^ 0xaaaa },
+	{ 'w', "lop3.b32 %r4, %r1, %r2, %r3, 0x96;", 0xf0f0, 0xff00, 0xaaaa,
+	  0xf0f0 ^ 0xff00 ^ 0xaaaa },
 	{ 'w', "lop3.b32 %r4, %r1, %r2, %r3, 0xca;", 0xff00, 0x1234, 0xabcd, 0x12cd })
 
 CASES(carries,

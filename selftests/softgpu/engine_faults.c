@@ -40,14 +40,17 @@ TEST(illegal_addresses)
 		 CUDA_ERROR_ILLEGAL_ADDRESS);
 	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(0), &fault, 2, PTR((char *)p + 2), ARG(5)),
 		 CUDA_ERROR_MISALIGNED_ADDRESS);
-	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host), ARG(5)),
+	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host),
+			    ARG(5)),
 		 CUDA_ERROR_ILLEGAL_ADDRESS);
 	CHECK_EQ(sg_host_add(host, sizeof(host)), CUDA_SUCCESS);
-	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host), ARG(6)),
+	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host),
+			    ARG(6)),
 		 CUDA_SUCCESS);
 	CHECK_EQ(host[31], 6);
 	CHECK_EQ(sg_host_remove(host), CUDA_SUCCESS);
-	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host), ARG(5)),
+	CHECK_EQ(run_kernel(kernels(), "store_at", SHAPE(.block = 32), &fault, 2, PTR(host),
+			    ARG(5)),
 		 CUDA_ERROR_ILLEGAL_ADDRESS);
 	CHECK_EQ(run_kernel(kernels(), "shared_at", SHAPE(0), &fault, 2, ARG(3), PTR(p)),
 		 CUDA_SUCCESS);
@@ -163,7 +166,7 @@ TEST(bad_text)
 TEST(not_supported)
 {
 	static const char text[] = HEAD
-		".visible .entry k(.param .u32 p) {\n.reg .b32 %r<4>; .reg .f32 %f<9>; .reg .pred %p;\n"
+		".visible .entry k(.param .u32 p) {\n.reg .b32 %r<4>; .reg .f32 %f<9>;\n.reg .pred %p;\n"
 		"ld.param.u32 %r1, [p]; setp.eq.u32 %p, %r1, 0; @%p ret;\n"
 		"tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [x, {%f5, %f6}];\nret;\n}\n";
 	struct sg_module *mod;

@@ -224,8 +224,8 @@ TEST(printf_and_assert)
 	CHECK_EQ(captured(2, "check", 32, text, sizeof(text)), CUDA_SUCCESS);
 	CHECK_EQ(captured(2, "check", 31, text, sizeof(text)), CUDA_ERROR_ASSERT);
 	CHECK(strstr(text, "kernels.cu:"));
-	CHECK(strstr(text, ": block: [0,0,0], thread: [31,0,0] Assertion `(int)threadIdx.x < limit` "
-			   "failed.\n"));
+	CHECK(strstr(text, ": block: [0,0,0], thread: [31,0,0] Assertion "
+			   "`(int)threadIdx.x < limit` failed.\n"));
 }
 
 TEST(grid_sync)
@@ -369,8 +369,8 @@ TEST(math_library)
 		};
 
 		for (int k = 0; k < 12; k++) {
-			bool ok = near(y[12 * i + k], want[k], k == 9 ? 64 : k == 4 || k == 5 ? 0 : 8,
-				       0x1p-23);
+			double ulps = k == 9 ? 64 : k == 4 || k == 5 ? 0 : 8;
+			bool ok = near(y[12 * i + k], want[k], ulps, 0x1p-23);
 
 			if (!ok)
 				printf("# f32 %d of %g: %.9g, not %.9g\n", k, v, y[12 * i + k],
@@ -404,7 +404,8 @@ static struct xorwow xorwow_seed(unsigned long long seed)
 	unsigned t1 = 2591861531u * ((unsigned)(seed >> 32) ^ 0xf7dcefddu);
 
 	return (struct xorwow){
-		{ 123456789u + t0, 362436069u ^ t0, 521288629u + t1, 88675123u ^ t1, 5783321u + t0 },
+		{ 123456789u + t0, 362436069u ^ t0, 521288629u + t1, 88675123u ^ t1,
+		  5783321u + t0 },
 		6615241u + t1 + t0,
 	};
 }

@@ -88,7 +88,8 @@ bool sg_builtin_call(struct sg_warp *w, const struct sg_insn *in, uint32_t mask)
 {
 	const struct sg_call *c = (const struct sg_call *)(intptr_t)in->imm;
 
-	if (!c->callee)		/* the address of a builtin was taken: no use of it is known */
+	/* The address of a builtin was taken: no compiler does that. */
+	if (!c->callee)
 		return sg_warp_fault(w, in, __builtin_ctz(mask), CUDA_ERROR_NOT_SUPPORTED,
 				     "indirect call of a builtin function", 0);
 	for (uint32_t m = mask; m; m &= m - 1)

@@ -134,8 +134,10 @@ static unsigned cvt_rounding(const struct ptx_insn *pi)
 	static const uint8_t mods[][2] = {
 		{ PM_RN, SG_RM_NEAREST }, { PM_RZ, SG_RM_ZERO }, { PM_RM, SG_RM_DOWN },
 		{ PM_RP, SG_RM_UP },
-		{ PM_RNI, SG_CVT_INTEGRAL | SG_RM_NEAREST }, { PM_RZI, SG_CVT_INTEGRAL | SG_RM_ZERO },
-		{ PM_RMI, SG_CVT_INTEGRAL | SG_RM_DOWN }, { PM_RPI, SG_CVT_INTEGRAL | SG_RM_UP },
+		{ PM_RNI, SG_CVT_INTEGRAL | SG_RM_NEAREST },
+		{ PM_RZI, SG_CVT_INTEGRAL | SG_RM_ZERO },
+		{ PM_RMI, SG_CVT_INTEGRAL | SG_RM_DOWN },
+		{ PM_RPI, SG_CVT_INTEGRAL | SG_RM_UP },
 	};
 
 	for (size_t i = 0; i < sizeof(mods) / sizeof(*mods); i++)

@@ -50,7 +50,7 @@ struct sg_warp {
 	struct sg_frame		*frame;		/* of the split that runs */
 	struct sg_block		*block;
 	uint32_t		active;		/* mask of the split that runs */
-	uint32_t		member;		/* lanes that take part in a sync operation */
+	uint32_t		member;		/* lanes that take part in a sync */
 	uint32_t		index;
 	uint32_t		exited;		/* lanes, those that never were included */
 	uint32_t		nsplits;

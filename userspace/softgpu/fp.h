@@ -96,7 +96,7 @@ static inline uint32_t sg_narrow(double x, struct sg_format f, unsigned rm)
 	r = (uint32_t)kept + sg_round_up(kept, lost, 1ull << (shift - 1), sign, rm);
 	if (e >= emin)
 		r += (uint32_t)(e + f.bias - 1) << f.mant;
-	if (r >= inf) {		/* too large: infinity, or the largest if rounding is inward */
+	if (r >= inf) {		/* too large: infinity, or the largest number */
 		bool inward = rm == SG_RM_ZERO || (rm == SG_RM_DOWN && !sign) ||
 			      (rm == SG_RM_UP && sign);
 

@@ -6,7 +6,8 @@
 #ifndef SOFTGPU_OPLIST_H
 #define SOFTGPU_OPLIST_H
 
-#define SG_OPS_US(X, n)		X(n##_u16) X(n##_s16) X(n##_u32) X(n##_s32) X(n##_u64) X(n##_s64)
+#define SG_OPS_US(X, n)							\
+	X(n##_u16) X(n##_s16) X(n##_u32) X(n##_s32) X(n##_u64) X(n##_s64)
 #define SG_OPS_ANY(X, n)	X(n##_16) X(n##_32) X(n##_64)
 #define SG_OPS_WIDE(X, n)	X(n##_u16) X(n##_s16) X(n##_u32) X(n##_s32)
 

@@ -27,9 +27,11 @@ SG_OPLIST_MEM(X) SG_OPLIST_SYNC(X)
  * after lane i was read, so no lane depends on another one.
  */
 #ifdef __clang__
-#define LANES	_Pragma("clang loop vectorize(assume_safety)") for (unsigned i = 0; i < SG_LANES; i++)
+#define LANES	_Pragma("clang loop vectorize(assume_safety)")			\
+		for (unsigned i = 0; i < SG_LANES; i++)
 #else
-#define LANES	_Pragma("GCC ivdep") for (unsigned i = 0; i < SG_LANES; i++)
+#define LANES	_Pragma("GCC ivdep")						\
+		for (unsigned i = 0; i < SG_LANES; i++)
 #endif
 
 /* dst[i] = expr in the lanes of mask; expr must be harmless in all. */

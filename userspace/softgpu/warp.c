@@ -289,7 +289,8 @@ static void do_exit(struct sg_warp *w, unsigned i, uint32_t m)
 }
 
 static void copy_args(const struct sg_frame *from, struct sg_frame *to, uint32_t mask,
-		      const struct sg_call_arg *args, unsigned n, struct sg_var **formals, bool back)
+		      const struct sg_call_arg *args, unsigned n, struct sg_var **formals,
+		      bool back)
 {
 	for (unsigned k = 0; k < n; k++) {
 		uint32_t at = back ? formals[k]->at : args[k].at;
@@ -376,8 +377,9 @@ static bool push_frame(struct sg_warp *w, struct sg_split *s, const struct sg_in
 	const struct sg_call *c = (const struct sg_call *)(intptr_t)in->imm;
 	struct sg_frame *up = s->frame, *fr;
 	uint32_t align = f->local_align > 16 ? f->local_align : 16;
-	uint64_t local = ((uint64_t)up->local + up->func->local_bytes + align - 1) & -(uint64_t)align;
+	uint64_t local = (uint64_t)up->local + up->func->local_bytes;
 
+	local = (local + align - 1) & -(uint64_t)align;
 	if (up->depth >= SG_MAX_DEPTH ||
 	    local + f->local_bytes > w->block->worker->job->stack_bytes)
 		return sg_warp_fault(w, in, __builtin_ctz(s->mask),

@@ -24,7 +24,8 @@ extern "C" __global__ void matmul(const float *a, const float *b, float *c, int 
 {
 	__shared__ float sa[TILE][TILE], sb[TILE][TILE];
 	int x = threadIdx.x % TILE, y = threadIdx.x / TILE;
-	int tiles = n / TILE, row = blockIdx.x / tiles * TILE + y, col = blockIdx.x % tiles * TILE + x;
+	int tiles = n / TILE;
+	int row = blockIdx.x / tiles * TILE + y, col = blockIdx.x % tiles * TILE + x;
 	float s = 0;
 
 	for (int k = 0; k < n; k += TILE) {
