@@ -24,7 +24,6 @@
 
 #define API_DRIVER_VERSION	13000
 #define API_MAX_DEVICES		32
-#define API_SMS			8	/* multiprocessors of a device */
 #define API_CC_MAJOR		7
 #define API_CC_MINOR		5
 #define API_MAX_GRID_X		0x7fffffffu

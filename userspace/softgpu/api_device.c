@@ -140,7 +140,7 @@ static const int attributes[] = {
 	[13] = 1590000,				/* clock, kHz */
 	[14] = 512,				/* texture alignment */
 	[15] = 1,				/* copies overlap kernels */
-	[16] = API_SMS,
+	[16] = SG_SMS,
 	[19] = 1,				/* maps host memory */
 	[21] = 131072, [22] = 131072, [23] = 65536,	/* textures 1D, 2D */
 	[24] = 16384, [25] = 16384, [26] = 16384,	/* 3D */

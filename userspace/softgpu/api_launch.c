@@ -75,7 +75,7 @@ static CUresult check_geometry(const CUlaunchConfig *c, const struct api_functio
 static CUresult check_cooperative(const CUlaunchConfig *c, const struct api_function *f)
 {
 	unsigned threads = c->blockDimX * c->blockDimY * c->blockDimZ;
-	uint64_t room = (uint64_t)sg_occupancy(f->sg, threads, c->sharedMemBytes) * API_SMS;
+	uint64_t room = (uint64_t)sg_occupancy(f->sg, threads, c->sharedMemBytes) * SG_SMS;
 	uint64_t plane = (uint64_t)c->gridDimX * c->gridDimY;
 
 	return plane > room || plane * c->gridDimZ > room ?

@@ -60,7 +60,7 @@ static void best_block(const struct api_function *f, CUoccupancyB2DSize dynamic_
 			continue;
 		most = blocks * n;
 		*block = n;
-		*grid = blocks * API_SMS;
+		*grid = blocks * SG_SMS;
 	}
 }
 
@@ -148,7 +148,7 @@ CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle,
 	if (result != CUDA_SUCCESS)
 		return result;
 	block = config->blockDimX * config->blockDimY * config->blockDimZ;
-	*clusters = block > 0 ? fit(f, block, config->sharedMemBytes) * API_SMS : 0;
+	*clusters = block > 0 ? fit(f, block, config->sharedMemBytes) * SG_SMS : 0;
 	api_object_put(&f->obj);
 	return CUDA_SUCCESS;
 }

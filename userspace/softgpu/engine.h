@@ -24,6 +24,7 @@
 #define SG_REGS_SM		65536
 #define SG_THREADS_SM		1024
 #define SG_BLOCKS_SM		16
+#define SG_SMS			8	/* multiprocessors of a device */
 
 /* ---- memory of a device (memory.c) ---- */
 

@@ -19,7 +19,6 @@
 #define SG_MAX_WARPS	(SG_MAX_THREADS / SG_WARP)
 #define SG_TLB		16
 #define SG_MAX_DEPTH	2048
-#define SG_SMS		16	/* what %nsmid says */
 
 struct sg_frame {
 	struct sg_frame			*parent;
