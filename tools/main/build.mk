@@ -41,6 +41,8 @@ check-build: all tests e2e-programs
 	fi
 
 BUILT_TESTS = $(filter $(B)/%,$(TESTS))
+# This one changes records under the library's hands: a race on purpose.
+RACY_TESTS := $(B)/tests/libcuda/rewriter
 
 CHECKS = "$(PYTHON) tools/main/style.py" "$(PYTHON) tools/main/docs.py" \
 	 $(TESTS) \
@@ -50,7 +52,7 @@ CHECKS = "$(PYTHON) tools/main/style.py" "$(PYTHON) tools/main/docs.py" \
 	 "selftests/e2e/kill.py --build $(B)" \
 	 $(BUILT_TESTS:$(B)/%="SAN=address $(BA)/%") \
 	 $(call e2e-san,direct,address,) $(call e2e-san,remote,address,) \
-	 $(BUILT_TESTS:$(B)/%="SAN=thread $(BT)/%") \
+	 $(patsubst $(B)/%,"SAN=thread $(BT)/%",$(filter-out $(RACY_TESTS),$(BUILT_TESTS))) \
 	 $(call e2e-san,direct,thread,--threaded) $(call e2e-san,remote,thread,--threaded) \
 	 $(if $(FUZZERS),"selftests/fuzzers.py --findings $(B)/fuzz/findings $(FUZZERS)")
 e2e-run = "$(RUN_E2E) --mode $(1) --variant $(2) --build $(B) --programs $(E2E_B)"

@@ -82,9 +82,9 @@ def words(lines):
 
 
 def misread(ours, theirs):
-    """clang-format takes comparisons for templates, and breaks lines after '('."""
+    """clang-format takes C for C++: comparisons for templates, names for key words."""
     return "( " in theirs or "* const" in ours or \
-        re.search(r"\w>|<\w|\) ?[-&*]|^\* \w+;", theirs)
+        re.search(r"\w>|<\w|\) ?[-&*]|^\* \w+;|^&\w|\bclass\b", theirs)
 
 
 def check_spacing(lines, formatted):
