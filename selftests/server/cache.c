@@ -55,7 +55,7 @@ static int load(struct vgpu_cache *c, const char *text, size_t length)
 /* As if it had been used that long ago. */
 static void age(const char *text, size_t length, int seconds)
 {
-	struct timespec t[2] = { { .tv_sec = time(NULL) - seconds }, { .tv_sec = time(NULL) - seconds } };
+	struct timespec then = { .tv_sec = time(NULL) - seconds }, t[2] = { then, then };
 	uint8_t hash[VGPU_HASH_BYTES];
 	char path[256];
 

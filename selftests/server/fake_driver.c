@@ -234,8 +234,9 @@ static CUresult param_info(CUkernel k, size_t index, size_t *offset, size_t *siz
 	return index < 2 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
-static CUresult launch(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-		       unsigned bz, unsigned shared, CUstream s, void **params, void **extra)
+static CUresult launch(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+		       unsigned by, unsigned bz, unsigned shared, CUstream s, void **params,
+		       void **extra)
 {
 	while (fake.launch_waits && fake.hostfns)
 		usleep(1000);

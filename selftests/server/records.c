@@ -20,6 +20,7 @@
 
 /* Two notices of each kind are kept, the last ones. */
 struct session {
+	struct session		*older;
 	struct vgpu_channel	*app;
 	struct vgpu_worker	*w;
 	struct vgpu_driver	driver;
@@ -41,6 +42,9 @@ static void *dispatch(void *arg)
 	return NULL;
 }
 
+/* All of them: a worker's parts are not freed, as the program ends by _exit(). */
+static struct session *sessions;
+
 static struct session *begin(void)
 {
 	const struct vgpu_ring_sizes sizes = {
@@ -51,6 +55,8 @@ static struct session *begin(void)
 
 	if (vgpu_channel_pair(&s->app, &peer, &sizes))
 		exit(1);
+	s->older = sessions;
+	sessions = s;
 	fake_driver(&s->driver);
 	s->w = calloc(1, sizeof(*s->w));
 	s->w->driver = &s->driver;

@@ -207,7 +207,8 @@ CUresult vgpu_hook_cuModuleUnload(struct vgpu_worker *w, const struct vgpu_reque
 	struct vgpu_job *job;
 
 	/* One that belongs to a library ends with that. */
-	if (!vgpu_handle_object(w, hmod) || vgpu_handle_ancestor(w, hmod, VGPU_KIND_CONTEXT) != q->ctx)
+	if (!vgpu_handle_object(w, hmod) ||
+	    vgpu_handle_ancestor(w, hmod, VGPU_KIND_CONTEXT) != q->ctx)
 		return CUDA_ERROR_INVALID_HANDLE;
 	job = vgpu_job_create(q, module_unloaded);
 	if (!job)

@@ -102,10 +102,16 @@ static void option(struct vgpu_options *o, int c)
 
 static int serve(const struct vgpu_options *o)
 {
-	int version, devices, listener, status;
+	int version, devices, listener, signals;
 
 	if (vgpu_probe(o, &version, &devices))
 		return 1;
+	/* Before there is a socket that must be removed. */
+	signals = vgpu_signals_take();
+	if (signals < 0) {
+		vgpu_log("no signals: %s", strerror(errno));
+		return 1;
+	}
 	listener = vgpu_listen(o->socket);
 	if (listener < 0) {
 		vgpu_log("cannot listen on %s: %s", o->socket,
@@ -114,9 +120,9 @@ static int serve(const struct vgpu_options *o)
 	}
 	printf("vgpu-server: ready on %s, driver %d, %d devices\n", o->socket, version, devices);
 	fflush(stdout);
-	status = vgpu_serve_sessions(o, listener);
+	vgpu_serve_sessions(o, listener, signals);
 	vgpu_unlisten(o->socket);
-	return status;
+	return 0;
 }
 
 int main(int argc, char **argv)

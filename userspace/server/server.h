@@ -47,8 +47,10 @@ int vgpu_probe(const struct vgpu_options *o, int *version, int *devices);
 
 /* ---- sessions.c ---- */
 
-/* Serve until a signal ends it; the exit status. */
-int vgpu_serve_sessions(const struct vgpu_options *o, int listener);
+/* From here on signals wait to be read from what this returns; -1: errno. */
+int vgpu_signals_take(void);
+/* Serve until a signal ends it. */
+void vgpu_serve_sessions(const struct vgpu_options *o, int listener, int signals);
 
 /* ---- worker.c ---- */
 

@@ -241,7 +241,7 @@ static void stop(struct server *s)
 		read_signals(s);
 }
 
-static int take_signals(void)
+int vgpu_signals_take(void)
 {
 	sigset_t set;
 
@@ -251,18 +251,14 @@ static int take_signals(void)
 	sigaddset(&set, SIGINT);
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
+		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int vgpu_serve_sessions(const struct vgpu_options *o, int listener)
+void vgpu_serve_sessions(const struct vgpu_options *o, int listener, int signals)
 {
-	struct server s = { .o = o, .listener = listener, .signals = take_signals() };
+	struct server s = { .o = o, .listener = listener, .signals = signals };
 
-	if (s.signals < 0) {
-		vgpu_log("no signals: %s", strerror(errno));
-		return 1;
-	}
 	while (!s.stop) {
 		struct pollfd p[] = {
 			{ .fd = s.signals, .events = POLLIN },
@@ -278,5 +274,4 @@ int vgpu_serve_sessions(const struct vgpu_options *o, int listener)
 			accept_one(&s);
 	}
 	stop(&s);
-	return 0;
 }

@@ -340,7 +340,7 @@ struct vgpu_context {
 	_Atomic bool		ending;
 	uint64_t		issued;		/* asynchronous calls; dispatcher only */
 	_Atomic uint64_t	finished;	/* as many were known to be done */
-	/* Streams destroyed before their work was done: how many; how many of them were waited for. */
+	/* Streams destroyed before their work was done: how many, and how many were waited for. */
 	uint64_t		orphans;	/* dispatcher only */
 	_Atomic uint64_t	orphans_over;
 
