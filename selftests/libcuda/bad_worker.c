@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "libcuda/api.h"
+#include "libcuda/hostfn.h"
 #include "test.h"
 
 static char path[108];
@@ -280,6 +281,76 @@ static void lie_hostfn(void)
 TEST(host_function_that_nobody_gave)
 {
 	CHECK_EQ(run(app_info, lie_hostfn), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+/*
+ * A notice is received by whoever is at it; the bell that came with it may have
+ * woken the thread of host functions too early.
+ */
+static void set_flag(void *flag)
+{
+	*(volatile bool *)flag = true;
+}
+
+static int app_hostfn(void)
+{
+	const struct vgpu_notice_hostfn n = { .token = 1 };
+	static bool called;
+
+	if (context() || cuLaunchHostFunc(NULL, set_flag, &called))
+		return 100;
+	usleep(200000);		/* the thread sleeps by now */
+	if (called || !vgpu_hostfn_due(vgpu_device_get(0)->session, &n))
+		return 101;
+	for (int i = 0; i < 200 && !*(volatile bool *)&called; i++)
+		usleep(10000);
+	return called ? 0 : 102;
+}
+
+static void hostfn_silently(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuLaunchHostFunc);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_vgpu_hostfn_done);
+	vgpu_channel_close(ch);
+}
+
+TEST(host_function_that_another_thread_received)
+{
+	CHECK_EQ(run(app_hostfn, hostfn_silently), 0);
+}
+
+/* Its context ended, say after a fault: nobody waits for it any more. */
+static int app_hostfn_reset(void)
+{
+	const struct vgpu_notice_hostfn n = { .token = 1 };
+	static bool called;
+
+	if (context() || cuLaunchHostFunc(NULL, set_flag, &called) ||
+	    cuDevicePrimaryCtxReset_v2(0))
+		return 100;
+	return vgpu_hostfn_due(vgpu_device_get(0)->session, &n) || called;
+}
+
+static void reset_one(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuLaunchHostFunc);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuDevicePrimaryCtxReset_v2);
+	reply(ch, VGPU_OP_cuDevicePrimaryCtxReset_v2, seq, 0, 0);
+	usleep(100000);
+	vgpu_channel_close(ch);
+}
+
+TEST(host_functions_end_with_their_context)
+{
+	CHECK_EQ(run(app_hostfn_reset, reset_one), 0);
 }
 
 /* Device memory always where the app has its own: asked again, given up in the end. */

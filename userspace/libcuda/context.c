@@ -8,6 +8,7 @@
 #include "proto/cuda_api.h"
 #include "cudafront/cudafront.h"
 #include "libcuda/api.h"
+#include "libcuda/hostfn.h"
 #include "libcuda/memory.h"
 #include "libcuda/stream.h"
 
@@ -160,6 +161,7 @@ static void context_emptied(struct vgpu_object *o, uint64_t handle)
 	atomic_store(&o->context.active, false);
 	atomic_store(&o->context.sticky, 0);
 	atomic_store(&o->context.deferred, 0);
+	vgpu_hostfn_drop(o->session, handle);
 	vgpu_memory_drop(o->session, handle);
 	vgpu_objects_drop(handle);
 }

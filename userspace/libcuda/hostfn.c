@@ -14,6 +14,7 @@
 struct hostfn {
 	uint64_t		token;
 	struct vgpu_session	*session;
+	uint64_t		ctx;		/* that its stream lives in */
 	CUhostFn		function;
 	CUstreamCallback	callback;	/* instead of function */
 	CUstream		stream;
@@ -32,12 +33,14 @@ static bool started;
 bool vgpu_hostfn_due(struct vgpu_session *s, const struct vgpu_notice_hostfn *n)
 {
 	struct hostfn **p, *h;
+	bool given;
 
 	pthread_mutex_lock(&lock);
 	for (p = &waiting; (h = *p); p = &h->next)
 		if (h->token == n->token && h->session == s)
 			break;
-	if (h) {
+	given = h;
+	if (given) {
 		*p = h->next;
 		h->status = (CUresult)n->status;
 		h->next = NULL;
@@ -45,7 +48,9 @@ bool vgpu_hostfn_due(struct vgpu_session *s, const struct vgpu_notice_hostfn *n)
 		due_end = &h->next;
 	}
 	pthread_mutex_unlock(&lock);
-	return h;
+	/* The bell for this record may have woken our thread before it was on the list. */
+	vgpu_channel_kick(s->channel);
+	return given;
 }
 
 static struct hostfn *due_take(void)
@@ -70,24 +75,23 @@ static void hostfn_run(struct hostfn *h)
 	free(h);
 }
 
-static bool any_due(void *arg)
+static bool something_to_do(void *arg)
 {
 	bool any;
 
 	pthread_mutex_lock(&lock);
-	any = due;
+	any = due || !waiting;	/* or nothing to wait for */
 	pthread_mutex_unlock(&lock);
 	return any;
 }
 
-/* The channel is lost: none of its functions will ever be called. */
-static void waiting_drop(struct vgpu_session *s)
+void vgpu_hostfn_drop(struct vgpu_session *s, uint64_t ctx)
 {
 	struct hostfn **p = &waiting, *h;
 
 	pthread_mutex_lock(&lock);
 	while ((h = *p)) {
-		if (h->session == s) {
+		if (h->session == s && (!ctx || h->ctx == ctx)) {
 			*p = h->next;
 			free(h);
 		} else {
@@ -95,6 +99,7 @@ static void waiting_drop(struct vgpu_session *s)
 		}
 	}
 	pthread_mutex_unlock(&lock);
+	vgpu_channel_kick(s->channel);
 }
 
 static void *hostfn_thread(void *arg)
@@ -112,8 +117,8 @@ static void *hostfn_thread(void *arg)
 		pthread_mutex_unlock(&lock);
 		if (h)
 			hostfn_run(h);
-		else if (vgpu_receive_until(s, any_due, NULL))
-			waiting_drop(s);
+		else if (vgpu_receive_until(s, something_to_do, NULL))
+			vgpu_hostfn_drop(s, 0);
 	}
 	return NULL;
 }
@@ -152,6 +157,14 @@ static CUresult hostfn_add(struct hostfn *h, uint64_t *token)
 	return r;
 }
 
+/* The context of a stream on the wire: it may be another than the current one. */
+static uint64_t stream_ctx(const struct vgpu_call_place *p, uint64_t wire)
+{
+	struct vgpu_object *o = wire ? vgpu_object_get(wire, VGPU_KIND_STREAM) : NULL;
+
+	return o ? o->ctx : p->ctx;
+}
+
 static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 {
 	struct vgpu_call_place p;
@@ -169,6 +182,7 @@ static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*h = like;
 	h->session = p.session;
+	h->ctx = p.ctx = stream_ctx(&p, wire);
 	h->stream = stream;
 	r = hostfn_add(h, &token);
 	if (r) {
