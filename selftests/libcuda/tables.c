@@ -179,6 +179,11 @@ TEST(jit_options_travel_or_are_refused)
 	vgpu_jit_end(&jit, 3, o, v);
 	CHECK(!strcmp(log, "line 7:"));
 	CHECK_EQ((uintptr_t)v[2], 7);
+	memset(&jit, 'x', sizeof(jit));
+	v[2] = (void *)sizeof(log);
+	CHECK_EQ(vgpu_jit_begin(&jit, 3, o, v), CUDA_SUCCESS);
+	vgpu_jit_end(&jit, 3, o, v);		/* refused before it was compiled */
+	CHECK(!log[0] && !v[2]);
 	CHECK_EQ(vgpu_jit_begin(&jit, 1, pointer, v), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(vgpu_jit_begin(&jit, 1, NULL, v), CUDA_ERROR_INVALID_VALUE);
 }

@@ -38,6 +38,8 @@ CUresult vgpu_jit_begin(struct vgpu_jit *jit, unsigned n, const CUjit_option *op
 {
 	unsigned used = 0;
 
+	/* What was never compiled has empty logs. */
+	jit->info[0] = jit->error[0] = 0;
 	jit->info_length = sizeof(jit->info);
 	jit->error_length = sizeof(jit->error);
 	jit->length = 0;
@@ -75,6 +77,7 @@ static void log_give(const char *log, size_t length, unsigned n, const CUjit_opt
 	}
 	if (!buffer || !room)
 		return;
+	length = strnlen(log, length);
 	if (length > room - 1)
 		length = room - 1;
 	memcpy(buffer, log, length);
