@@ -70,6 +70,16 @@ static void reply(struct vgpu_channel *ch, uint16_t opcode, uint64_t seq, CUresu
 	vgpu_record_commit(ch, opcode, 0);
 }
 
+static void reply_info(struct vgpu_channel *ch, uint64_t seq)
+{
+	struct vgpu_vgpu_device_info_out *out = vgpu_record_reserve(ch, sizeof(*out));
+
+	memset((char *)out + sizeof(out->c.r), 0, sizeof(*out) - sizeof(out->c.r));
+	out->c.seq = seq;
+	out->info.attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] = 0x1a;
+	vgpu_record_commit(ch, VGPU_OP_vgpu_device_info, 0);
+}
+
 /* Serves until a context is there; then the case goes on. */
 static struct vgpu_channel *serve_start(void)
 {
@@ -82,7 +92,7 @@ static struct vgpu_channel *serve_start(void)
 	if (!ch)
 		return NULL;
 	if (call_next(ch, &seq) == VGPU_OP_vgpu_device_info)
-		reply(ch, VGPU_OP_vgpu_device_info, seq, 0, sizeof(struct vgpu_device_info));
+		reply_info(ch, seq);
 	if (call_next(ch, &seq) == VGPU_OP_cuDevicePrimaryCtxRetain)
 		reply(ch, VGPU_OP_cuDevicePrimaryCtxRetain, seq, 0, 0);
 	return ch;
@@ -144,7 +154,36 @@ static int run(int (*app)(void), void (*worker)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Serves what every app() begins with, and hangs up a moment later. */
+static void start_only(void)
+{
+	struct vgpu_channel *ch = serve_start();
+
+	REQUIRE(ch);
+	usleep(200000);
+	vgpu_channel_close(ch);
+}
+
 /* ---- cases ---- */
+
+static int app_pci(void)
+{
+	CUdevice dev = 7;
+
+	if (context())
+		return 100;
+	if (cuDeviceGetByPCIBusId(&dev, "0000:1a:00.0") || dev)
+		return 101;
+	dev = 7;
+	if (cuDeviceGetByPCIBusId(&dev, "1a:00.0") || dev)
+		return 102;
+	return cuDeviceGetByPCIBusId(&dev, "1b:00.0") != CUDA_ERROR_INVALID_DEVICE;
+}
+
+TEST(a_device_is_found_without_its_domain)
+{
+	CHECK_EQ(run(app_pci, start_only), 0);
+}
 
 static void no_worker(void)
 {
@@ -225,6 +264,28 @@ static void lie_seq(void)
 TEST(completion_of_no_call)
 {
 	CHECK_EQ(run(app_info, lie_seq), CUDA_ERROR_DEVICE_UNAVAILABLE);
+}
+
+static void wrong_call(struct vgpu_channel *ch, uint64_t seq)
+{
+	reply(ch, VGPU_OP_cuCtxSynchronize, seq, 0, 16);
+	usleep(1200000);	/* to be found out before the worker hangs up */
+}
+
+static void lie_call(void)
+{
+	lie(wrong_call);
+}
+
+static int app_info_soon(void)
+{
+	alarm(1);
+	return app_info();
+}
+
+TEST(completion_of_another_call)
+{
+	CHECK_EQ(run(app_info_soon, lie_call), CUDA_ERROR_DEVICE_UNAVAILABLE);
 }
 
 static void too_short(struct vgpu_channel *ch, uint64_t seq)

@@ -153,9 +153,10 @@ VGPU_PUBLIC CUresult CUDAAPI cuDeviceGetPCIBusId(char *id, int length, CUdevice 
 /* domain:bus:device.function in hexadecimal; domain and function may be left out. */
 static bool pci_parse(const char *id, unsigned *domain, unsigned *bus, unsigned *device)
 {
+	if (sscanf(id, "%x:%x:%x", domain, bus, device) == 3)
+		return true;
 	*domain = 0;
-	return sscanf(id, "%x:%x:%x", domain, bus, device) == 3 ||
-	       sscanf(id, "%x:%x", bus, device) == 2;
+	return sscanf(id, "%x:%x", bus, device) == 2;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuDeviceGetByPCIBusId(CUdevice *device, const char *id)

@@ -67,6 +67,7 @@ void vgpu_transfer_remove(struct vgpu_session *s, struct vgpu_transfer *t)
 static bool complete(struct vgpu_session *s, const struct vgpu_completion *c, size_t length)
 {
 	struct vgpu_wait *w;
+	bool good;
 
 	if (length < sizeof(*c))
 		return false;
@@ -74,14 +75,15 @@ static bool complete(struct vgpu_session *s, const struct vgpu_completion *c, si
 	for (w = s->waiting; w; w = w->next)
 		if (w->seq == c->seq)
 			break;
-	if (w && w->opcode == c->r.opcode && !w->done) {
+	good = w && w->opcode == c->r.opcode && !w->done;
+	if (good) {
 		w->length = length < w->room ? length : w->room;
 		memcpy(w->reply, c, w->length);
 		atomic_store_explicit(&w->done, true, memory_order_release);
 	}
 	pthread_mutex_unlock(&s->waits);
 	vgpu_channel_kick(s->channel);
-	return w;
+	return good;
 }
 
 static const void *chunk_at(struct vgpu_session *s, const struct vgpu_chunk *c)
