@@ -2,7 +2,7 @@
 # Tests of the server: the parts of a worker by themselves, a worker behind a
 # channel with a driver that the test plays, and the program.
 
-$(foreach t,cache handles,\
+$(foreach t,cache handles steer,\
 	$(eval $(call unit-test,server,$(t),$(SERVER_PART_OBJS),$(SERVER_LIBS))))
 $(eval $(call unit-test,server,records,$(B)/obj/selftests/server/fake_driver.o \
 	$(SERVER_PART_OBJS),$(SERVER_LIBS)))

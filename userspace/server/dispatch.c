@@ -14,7 +14,7 @@ __thread struct vgpu_thread vgpu_thread;
 /*
  * Calls that may wait, but begin in the dispatcher: those that often need not
  * wait after all, and those that take handles out of the table. Their hooks
- * leave the rest to a job.
+ * leave the call, or the rest of it, to a helper if need be.
  */
 static bool begins_here(unsigned opcode)
 {
@@ -29,6 +29,9 @@ static bool begins_here(unsigned opcode)
 	case VGPU_OP_cuModuleUnload:
 	case VGPU_OP_cuLibraryUnload:
 	case VGPU_OP_cuMemFreeHost:
+	case VGPU_OP_cuMemAlloc_v2:
+	case VGPU_OP_cuMemAllocPitch_v2:
+	case VGPU_OP_cuMemFree_v2:
 		return true;
 	default:
 		return false;

@@ -93,11 +93,19 @@ void vgpu_hostmem_drop(struct vgpu_worker *w, struct vgpu_context *ctx)
 	}
 }
 
+/* At the client's address if that can be, also if the client had other things there before. */
 static CUresult map(struct vgpu_worker *w, struct vgpu_hostmem *h, uint64_t address)
 {
+	struct vgpu_range range = { address, address + h->size };
 	void *at;
-	int err = vgpu_hostmem_map(w->channel, h->handle, h->size, (void *)(uintptr_t)address, &at);
+	int err;
 
+	if (address % VGPU_PAGE_SIZE || h->size % VGPU_PAGE_SIZE || range.end < range.start)
+		return CUDA_ERROR_INVALID_VALUE;
+	vgpu_steer_open(&range);
+	err = vgpu_hostmem_map(w->channel, h->handle, h->size, (void *)(uintptr_t)address, &at);
+	if (err || (uintptr_t)at != address)
+		vgpu_steer_block(&range, 1);
 	if (err)
 		return err == -ENOMEM ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
 	h->addr = at;

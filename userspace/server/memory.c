@@ -72,9 +72,23 @@ void vgpu_memory_drop(struct vgpu_worker *w, struct vgpu_context *ctx)
 	}
 }
 
+/*
+ * A driver may wait for the GPU before it maps or unmaps. In the dispatcher that
+ * must not be, but where the GPU is idle the way over a helper is the longer one.
+ */
+static bool may_wait(struct vgpu_worker *w)
+{
+	struct vgpu_context *ctx = vgpu_thread.context;
+
+	return vgpu_thread.dispatcher && atomic_load(&ctx->finished) != ctx->issued &&
+	       vgpu_context_query(w, ctx) == CUDA_ERROR_NOT_READY;
+}
+
 CUresult vgpu_hook_cuMemAlloc_v2(struct vgpu_worker *w, const struct vgpu_request *q,
 				 CUdeviceptr *dptr, size_t bytesize)
 {
+	if (may_wait(w))
+		return vgpu_helper_take(w, q, q->r.length);
 	clashes_end(w, vgpu_thread.context);
 	return w->driver->cuMemAlloc_v2(dptr, bytesize);
 }
@@ -82,6 +96,8 @@ CUresult vgpu_hook_cuMemAlloc_v2(struct vgpu_worker *w, const struct vgpu_reques
 CUresult vgpu_hook_cuMemFree_v2(struct vgpu_worker *w, const struct vgpu_request *q,
 				CUdeviceptr dptr)
 {
+	if (may_wait(w))
+		return vgpu_helper_take(w, q, q->r.length);
 	clashes_end(w, vgpu_thread.context);
 	return w->driver->cuMemFree_v2(dptr);
 }
@@ -90,6 +106,8 @@ CUresult vgpu_hook_cuMemAllocPitch_v2(struct vgpu_worker *w, const struct vgpu_r
 				      CUdeviceptr *dptr, size_t *pPitch, size_t WidthInBytes,
 				      size_t Height, unsigned int ElementSizeBytes)
 {
+	if (may_wait(w))
+		return vgpu_helper_take(w, q, q->r.length);
 	clashes_end(w, vgpu_thread.context);
 	return w->driver->cuMemAllocPitch_v2(dptr, pPitch, WidthInBytes, Height,
 					     ElementSizeBytes);

@@ -494,5 +494,7 @@ CUresult vgpu_output_first(struct vgpu_worker *w, const struct vgpu_request *q, 
 
 /* Block the client's ranges as far as they are free here; how many bytes. */
 uint64_t vgpu_steer_block(const struct vgpu_range *ranges, unsigned n);
+/* What of @range is blocked no longer is. */
+void vgpu_steer_open(const struct vgpu_range *range);
 
 #endif /* VGPU_SERVER_WORKER_H */
