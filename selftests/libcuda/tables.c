@@ -20,14 +20,18 @@ TEST(handle_lives_until_freed)
 	CHECK(vgpu_object_get(h, VGPU_KIND_STREAM) == o);
 	CHECK(!vgpu_object_get(h, VGPU_KIND_EVENT));
 	CHECK(!vgpu_object_get(h + (1ull << 32), VGPU_KIND_STREAM));
-	vgpu_object_free(o);
+	vgpu_object_free(h);
 	CHECK(!vgpu_object_get(h, VGPU_KIND_STREAM));
 	o = vgpu_object_new(some, VGPU_KIND_STREAM, 7, &again);
 	vgpu_object_publish(o, again);
 	CHECK(again != h);
 	CHECK_EQ(vgpu_handle_index(again), vgpu_handle_index(h));
 	CHECK(!vgpu_object_get(h, VGPU_KIND_STREAM));
-	vgpu_object_free(o);
+	vgpu_object_free(h);	/* stale: not the one that has the slot now */
+	CHECK(vgpu_object_get(again, VGPU_KIND_STREAM) == o);
+	vgpu_object_free(again);
+	vgpu_object_free(again);
+	CHECK(!vgpu_object_get(again, VGPU_KIND_STREAM));
 }
 
 TEST(foreign_handles_are_refused)
@@ -52,8 +56,8 @@ TEST(a_kernel_is_a_function_but_not_the_reverse)
 	vgpu_object_publish(fo, f);
 	CHECK(vgpu_object_get(k, VGPU_KIND_FUNCTION) == ko);
 	CHECK(!vgpu_object_get(f, VGPU_KIND_KERNEL));
-	vgpu_object_free(ko);
-	vgpu_object_free(fo);
+	vgpu_object_free(k);
+	vgpu_object_free(f);
 }
 
 TEST(a_context_takes_its_objects_along)
@@ -71,7 +75,34 @@ TEST(a_context_takes_its_objects_along)
 	for (int i = 0; i < 3000; i++)
 		CHECK(!vgpu_object_get(mine[i], VGPU_KIND_EVENT));
 	CHECK(vgpu_object_get(other, VGPU_KIND_EVENT) == o);
-	vgpu_object_free(o);
+	vgpu_object_free(other);
+}
+
+static uint64_t code_new(enum vgpu_kind kind, uint64_t root)
+{
+	uint64_t h;
+	struct vgpu_object *o = vgpu_object_new(some, kind, 0, &h);
+
+	o->code.root = root;
+	vgpu_object_publish(o, h);
+	return h;
+}
+
+TEST(a_library_takes_its_code_along)
+{
+	uint64_t library = code_new(VGPU_KIND_LIBRARY, 0), other = code_new(VGPU_KIND_MODULE, 0);
+	uint64_t kernel = code_new(VGPU_KIND_KERNEL, library);
+	uint64_t function = code_new(VGPU_KIND_FUNCTION, library);
+	uint64_t others = code_new(VGPU_KIND_FUNCTION, other);
+
+	vgpu_objects_drop_code(library);
+	CHECK(vgpu_object_get(library, VGPU_KIND_LIBRARY));
+	CHECK(!vgpu_object_get(kernel, VGPU_KIND_KERNEL));
+	CHECK(!vgpu_object_get(function, VGPU_KIND_FUNCTION));
+	CHECK(vgpu_object_get(others, VGPU_KIND_FUNCTION));
+	vgpu_object_free(library);
+	vgpu_objects_drop_code(other);
+	vgpu_object_free(other);
 }
 
 /* ---- known memory ---- */

@@ -96,7 +96,7 @@ static CUresult owner_load(struct vgpu_call_place *p, enum vgpu_kind kind, load_
 	vgpu_object_publish(o, *handle);
 	r = image_load(p, call, *handle, code, jit);
 	if (r)
-		vgpu_object_free(o);
+		vgpu_object_free(*handle);
 	return r;
 }
 
@@ -188,42 +188,6 @@ VGPU_PUBLIC CUresult CUDAAPI cuLibraryLoadFromFile(CUlibrary *library, const cha
 
 /* ---- unload ---- */
 
-struct members {
-	uint64_t	owner;
-	uint64_t	handles[256];
-	unsigned	n;
-};
-
-static void member_note(struct vgpu_object *o, void *arg)
-{
-	uint64_t handle = atomic_load_explicit(&o->handle, memory_order_relaxed);
-	enum vgpu_kind kind = vgpu_handle_kind(handle);
-	struct members *m = arg;
-
-	if ((kind == VGPU_KIND_KERNEL || kind == VGPU_KIND_FUNCTION || kind == VGPU_KIND_MODULE) &&
-	    o->code.owner == m->owner && m->n < 256)
-		m->handles[m->n++] = handle;
-}
-
-/* The functions of an owner that ends are stale with it. */
-static void members_free(uint64_t owner)
-{
-	struct members m = { .owner = owner };
-
-	do {
-		m.n = 0;
-		vgpu_objects_each(member_note, &m);
-		for (unsigned i = 0; i < m.n; i++) {
-			struct vgpu_object *o =
-				vgpu_object_get(m.handles[i], vgpu_handle_kind(m.handles[i]));
-
-			members_free(m.handles[i]);
-			if (o)
-				vgpu_object_free(o);
-		}
-	} while (m.n == 256);
-}
-
 VGPU_PUBLIC CUresult CUDAAPI cuModuleUnload(CUmodule module)
 {
 	uint64_t handle = (uintptr_t)module;
@@ -238,8 +202,8 @@ VGPU_PUBLIC CUresult CUDAAPI cuModuleUnload(CUmodule module)
 	if (!o || o->code.owner)	/* a library's module goes with the library */
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = vgpu_call_cuModuleUnload(o->session, o->ctx, p.flags, handle);
-	members_free(handle);
-	vgpu_object_free(o);
+	vgpu_objects_drop_code(handle);
+	vgpu_object_free(handle);
 	return r;
 }
 
@@ -257,8 +221,8 @@ VGPU_PUBLIC CUresult CUDAAPI cuLibraryUnload(CUlibrary library)
 	if (!o)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = vgpu_call_cuLibraryUnload(o->session, p.ctx, p.flags, handle);
-	members_free(handle);
-	vgpu_object_free(o);
+	vgpu_objects_drop_code(handle);
+	vgpu_object_free(handle);
 	return r;
 }
 
@@ -291,9 +255,10 @@ static struct vgpu_object *member_new(struct vgpu_object *owner, uint64_t owner_
 	o->code.on = on;
 	o->code.name = name ? strdup(name) : NULL;
 	o->code.owner = owner_handle;
+	o->code.root = owner->code.root ? owner->code.root : owner_handle;
 	vgpu_object_publish(o, *handle);
 	if (!on || (name && !o->code.name)) {
-		vgpu_object_free(o);
+		vgpu_object_free(*handle);
 		return NULL;
 	}
 	return o;
@@ -328,7 +293,7 @@ static CUresult member_find(struct vgpu_call_place *p, uint64_t owner_handle, en
 		goto unlock;
 	r = call(owner->session, p->ctx, p->flags, *handle, owner_handle, name);
 	if (r)
-		vgpu_object_free(o);
+		vgpu_object_free(*handle);
 	else
 		member_link(owner, o, *handle);
 unlock:
@@ -386,7 +351,7 @@ static CUresult derived(struct vgpu_object *from, uint64_t from_handle, uint64_t
 	o->ctx = ctx;
 	r = call(from->session, ctx, flags, *handle, from_handle);
 	if (r)
-		vgpu_object_free(o);
+		vgpu_object_free(*handle);
 	return r;
 }
 
@@ -490,7 +455,7 @@ CUresult vgpu_code_functions(uint64_t owner_handle, uint64_t *handles, unsigned 
 	if (n > made)
 		n = made;
 	for (unsigned i = n; i < made; i++)
-		vgpu_object_free(vgpu_object_get(handles[i], kind));
+		vgpu_object_free(handles[i]);
 	*count = n;
 	return r;
 }

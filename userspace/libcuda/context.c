@@ -335,7 +335,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuCtxCreate_v2(CUcontext *pctx, unsigned int flags,
 		r = CUDA_ERROR_OUT_OF_MEMORY;
 	}
 	if (r) {
-		vgpu_object_free(o);
+		vgpu_object_free(handle);
 		return r;
 	}
 	atomic_store(&o->context.active, true);
@@ -361,25 +361,25 @@ VGPU_PUBLIC CUresult CUDAAPI cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *
 
 VGPU_PUBLIC CUresult CUDAAPI cuCtxDestroy_v2(CUcontext ctx)
 {
-	struct vgpu_object *o = ctx ? vgpu_context_get(ctx) : NULL;
 	uint64_t handle = (uintptr_t)ctx;
-	CUresult r = CUDA_SUCCESS;
+	struct vgpu_object *o;
+	CUresult r;
 
-	if (vgpu_forked)
+	if (vgpu_forked || !vgpu_device_count())
 		return CUDA_ERROR_NOT_INITIALIZED;
-	if (!o || o->context.primary)
-		return CUDA_ERROR_INVALID_CONTEXT;
 	pthread_mutex_lock(&life);
-	if (!atomic_exchange(&o->context.active, false))
-		r = CUDA_ERROR_CONTEXT_IS_DESTROYED;
-	else
-		r = vgpu_call_cuCtxDestroy_v2(o->session, 0, 0, handle);
+	o = ctx ? vgpu_context_get(ctx) : NULL;
+	if (!o || o->context.primary || !o->context.active) {
+		pthread_mutex_unlock(&life);
+		return CUDA_ERROR_INVALID_CONTEXT;
+	}
+	r = vgpu_call_cuCtxDestroy_v2(o->session, 0, 0, handle);
 	context_emptied(o, handle);
 	pthread_mutex_unlock(&life);
 	cudafront_context_ended(ctx);
 	if (vgpu_context_current() == ctx)
 		stack.depth--;
-	vgpu_object_free(o);
+	vgpu_object_free(handle);
 	return r;
 }
 

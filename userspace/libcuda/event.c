@@ -25,7 +25,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuEventCreate(CUevent *event, unsigned int flags)
 	vgpu_object_publish(o, handle);
 	r = vgpu_call_cuEventCreate(p.session, p.ctx, p.flags, handle, flags);
 	if (r)
-		vgpu_object_free(o);
+		vgpu_object_free(handle);
 	else
 		*event = (CUevent)(uintptr_t)handle;
 	return r;
@@ -44,7 +44,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuEventDestroy_v2(CUevent event)
 	if (!o)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = vgpu_call_cuEventDestroy_v2(o->session, o->ctx, p.flags, (uintptr_t)event);
-	vgpu_object_free(o);
+	vgpu_object_free((uintptr_t)event);
 	return r;
 }
 

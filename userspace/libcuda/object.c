@@ -64,29 +64,31 @@ struct vgpu_object *vgpu_object_new(struct vgpu_session *s, enum vgpu_kind kind,
 	return o;
 }
 
-static void object_release(struct vgpu_object *o, uint32_t index)
+static bool is_code(uint64_t handle)
 {
-	atomic_store_explicit(&o->handle, 0, memory_order_relaxed);
-	o->next_free = first_free;
-	first_free = index;
-}
+	enum vgpu_kind kind = vgpu_handle_kind(handle);
 
-static bool is_code(enum vgpu_kind kind)
-{
 	return kind == VGPU_KIND_LIBRARY || kind == VGPU_KIND_MODULE ||
 	       kind == VGPU_KIND_KERNEL || kind == VGPU_KIND_FUNCTION;
 }
 
-void vgpu_object_free(struct vgpu_object *o)
+/* The lock is held. */
+static void object_release(struct vgpu_object *o, uint64_t handle)
 {
-	uint64_t handle = atomic_load_explicit(&o->handle, memory_order_relaxed);
-
-	if (!handle)
-		return;
-	if (is_code(vgpu_handle_kind(handle)))
+	if (is_code(handle))
 		vgpu_code_clear(&o->code);
+	atomic_store_explicit(&o->handle, 0, memory_order_relaxed);
+	o->next_free = first_free;
+	first_free = vgpu_handle_index(handle);
+}
+
+void vgpu_object_free(uint64_t handle)
+{
+	struct vgpu_object *o = slot_at(vgpu_handle_index(handle));
+
 	pthread_mutex_lock(&lock);
-	object_release(o, vgpu_handle_index(handle));
+	if (o && atomic_load_explicit(&o->handle, memory_order_relaxed) == handle)
+		object_release(o, handle);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -124,12 +126,23 @@ static void drop_if_of(struct vgpu_object *o, void *arg)
 		vgpu_code_forget(&o->code, ctx);
 	if (o->ctx != ctx || vgpu_handle_kind(handle) == VGPU_KIND_CONTEXT)
 		return;
-	if (is_code(vgpu_handle_kind(handle)))
-		vgpu_code_clear(&o->code);
-	object_release(o, vgpu_handle_index(handle));
+	object_release(o, handle);
 }
 
 void vgpu_objects_drop(uint64_t ctx)
 {
 	vgpu_objects_each(drop_if_of, &ctx);
+}
+
+static void drop_if_from(struct vgpu_object *o, void *arg)
+{
+	uint64_t handle = atomic_load_explicit(&o->handle, memory_order_relaxed);
+
+	if (is_code(handle) && o->code.root == *(uint64_t *)arg)
+		object_release(o, handle);
+}
+
+void vgpu_objects_drop_code(uint64_t root)
+{
+	vgpu_objects_each(drop_if_from, &root);
 }

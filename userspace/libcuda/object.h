@@ -43,7 +43,8 @@ struct vgpu_event {
 
 /* A kernel or function; a library or module that has such. */
 struct vgpu_code {
-	uint64_t		owner;		/* library or module handle */
+	uint64_t		owner;		/* what it was got from; 0: it was loaded */
+	uint64_t		root;		/* the library or module it ends with */
 	char			*name;		/* of a kernel or function */
 	_Atomic(struct vgpu_function *) *on;	/* by device number */
 	uint64_t		next;		/* owner: first kernel; kernel: next of its owner */
@@ -74,14 +75,18 @@ static inline void vgpu_object_publish(struct vgpu_object *o, uint64_t handle)
 }
 
 /* Give the slot back; its handle is stale from here on. The worker must have
- * been told before, for the number may come again with the next generation. */
-void vgpu_object_free(struct vgpu_object *o);
+ * been told before, for the slot may be given out again at once. Nothing
+ * happens to a handle that is stale already. */
+void vgpu_object_free(uint64_t handle);
 
 /* The live object of @kind, or NULL. VGPU_KIND_FUNCTION also finds kernels. */
 struct vgpu_object *vgpu_object_get(uint64_t handle, enum vgpu_kind kind);
 
 /* Free all objects that belong to @ctx: it was reset or destroyed. */
 void vgpu_objects_drop(uint64_t ctx);
+
+/* Free all that came out of the library or module @root: it was unloaded. */
+void vgpu_objects_drop_code(uint64_t root);
 
 /* Call @f for each live object; the table is locked meanwhile. */
 void vgpu_objects_each(void (*f)(struct vgpu_object *o, void *arg), void *arg);

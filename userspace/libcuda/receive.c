@@ -139,12 +139,8 @@ static bool deliver(struct vgpu_session *s, size_t length)
 	case VGPU_NOTICE_OUTPUT:
 		return output(s, s->record, length);
 	case VGPU_NOTICE_HOSTFN:
-		if (length != sizeof(struct vgpu_notice_hostfn) ||
-		    !vgpu_hostfn_due(s, s->record))
-			return false;
-		/* Its thread may sleep: the bell has woken the one that is here. */
-		vgpu_channel_kick(s->channel);
-		return true;
+		return length == sizeof(struct vgpu_notice_hostfn) &&
+		       vgpu_hostfn_due(s, s->record);
 	case VGPU_NOTICE_ERROR:
 		if (length != sizeof(struct vgpu_notice_error))
 			return false;

@@ -27,7 +27,7 @@ static CUresult stream_new(struct vgpu_call_place *p, unsigned flags, int priori
 	r = vgpu_call_cuStreamCreateWithPriority(p->session, p->ctx, p->flags, *handle, flags,
 						 priority);
 	if (r)
-		vgpu_object_free(o);
+		vgpu_object_free(*handle);
 	return r;
 }
 
@@ -50,7 +50,7 @@ static void stream_end(uint64_t handle)
 	if (!o)		/* its context was reset before */
 		return;
 	vgpu_call_cuStreamDestroy_v2(o->session, o->ctx, 0, handle);
-	vgpu_object_free(o);
+	vgpu_object_free(handle);
 }
 
 /* The thread ends: its streams end when their work is done. */
@@ -135,7 +135,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuStreamDestroy_v2(CUstream stream)
 	if (!o)
 		return CUDA_ERROR_INVALID_HANDLE;
 	r = vgpu_call_cuStreamDestroy_v2(o->session, o->ctx, p.flags, (uintptr_t)stream);
-	vgpu_object_free(o);
+	vgpu_object_free((uintptr_t)stream);
 	return r;
 }
 
