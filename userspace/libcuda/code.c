@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Modules and libraries: load, unload, look up. What a function is: function.c. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "libcuda/code.h"
@@ -15,14 +16,21 @@ struct vgpu_globals {
 	char			name[];
 };
 
-/* Guards the lists of owners and their names. */
+/* Guards the lists of owners; held while the worker is asked, so each is asked once. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * Guards the lists of variables, from which a context that ends takes its own
+ * while another thread looks one up in another context. Innermost.
+ */
+static pthread_mutex_t globals_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void vgpu_code_forget(struct vgpu_code *code, uint64_t ctx)
 {
 	struct vgpu_globals **p = &code->globals, *g;
 	struct vgpu_memory m;
 
+	pthread_mutex_lock(&globals_lock);
 	while ((g = *p)) {
 		if (ctx && g->ctx != ctx) {
 			p = &g->next;
@@ -32,6 +40,7 @@ void vgpu_code_forget(struct vgpu_code *code, uint64_t ctx)
 		vgpu_memory_take(g->ptr, VGPU_MEMORY_GLOBAL, &m);
 		free(g);
 	}
+	pthread_mutex_unlock(&globals_lock);
 }
 
 void vgpu_code_clear(struct vgpu_code *code)
@@ -500,52 +509,58 @@ VGPU_PUBLIC CUresult CUDAAPI cuLibraryEnumerateKernels(CUkernel *kernels, unsign
 typedef CUresult (*global_call)(struct vgpu_session *s, uint64_t ctx, unsigned flags,
 				CUdeviceptr *ptr, size_t *size, uint64_t owner, const char *name);
 
-static struct vgpu_globals *global_known(struct vgpu_object *owner, uint64_t ctx, const char *name)
+static bool global_known(struct vgpu_object *owner, uint64_t ctx, const char *name,
+			 CUdeviceptr *ptr, size_t *size)
 {
-	for (struct vgpu_globals *g = owner->code.globals; g; g = g->next)
+	struct vgpu_globals *g;
+
+	pthread_mutex_lock(&globals_lock);
+	for (g = owner->code.globals; g; g = g->next)
 		if (g->ctx == ctx && !strcmp(g->name, name))
-			return g;
-	return NULL;
+			break;
+	if (g) {
+		*ptr = g->ptr;
+		*size = g->size;
+	}
+	pthread_mutex_unlock(&globals_lock);
+	return g;
 }
 
-static CUresult global_ask(struct vgpu_call_place *p, struct vgpu_object *owner, uint64_t handle,
-			   const char *name, global_call call, struct vgpu_globals **out)
+/* The address is the driver's choice: a clash cannot be mended here. */
+static int global_keep(struct vgpu_call_place *p, struct vgpu_object *owner, const char *name,
+		       CUdeviceptr ptr, size_t size)
 {
 	struct vgpu_memory m = {
-		.kind = VGPU_MEMORY_GLOBAL, .device = p->context->context.device,
-		.session = p->session, .ctx = p->ctx,
+		.start = ptr, .size = size, .kind = VGPU_MEMORY_GLOBAL,
+		.device = p->context->context.device, .session = p->session, .ctx = p->ctx,
 	};
 	struct vgpu_globals *g = calloc(1, sizeof(*g) + strlen(name) + 1);
-	CUresult r;
 
 	if (!g)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = call(p->session, p->ctx, p->flags, &g->ptr, &g->size, handle, name);
-	if (r) {
-		free(g);
-		return r;
-	}
-	/* A clash cannot be mended here: the variable's place is the driver's choice. */
-	vgpu_steer_reserve(g->ptr, g->size);
-	m.start = g->ptr;
-	m.size = g->size;
+		return -ENOMEM;
+	vgpu_steer_reserve(ptr, size);
 	if (vgpu_memory_add(&m)) {
 		free(g);
-		return CUDA_ERROR_OUT_OF_MEMORY;
+		return -ENOMEM;
 	}
-	strcpy(g->name, name);
 	g->ctx = p->ctx;
+	g->ptr = ptr;
+	g->size = size;
+	strcpy(g->name, name);
+	pthread_mutex_lock(&globals_lock);
 	g->next = owner->code.globals;
-	owner->code.globals = *out = g;
-	return CUDA_SUCCESS;
+	owner->code.globals = g;
+	pthread_mutex_unlock(&globals_lock);
+	return 0;
 }
 
 static CUresult global_find(CUdeviceptr *ptr, size_t *size, uint64_t handle, enum vgpu_kind kind,
 			    const char *name, global_call call)
 {
 	struct vgpu_object *owner = vgpu_object_get(handle, kind);
-	struct vgpu_globals *g;
 	struct vgpu_call_place p;
+	CUdeviceptr at = 0;
+	size_t length = 0;
 	CUresult r;
 
 	r = vgpu_place(&p);
@@ -556,14 +571,16 @@ static CUresult global_find(CUdeviceptr *ptr, size_t *size, uint64_t handle, enu
 	if (!owner)
 		return CUDA_ERROR_INVALID_HANDLE;
 	pthread_mutex_lock(&lock);
-	g = global_known(owner, p.ctx, name);
-	if (!g)
-		r = global_ask(&p, owner, handle, name, call, &g);
-	if (!r && ptr)
-		*ptr = g->ptr;
-	if (!r && size)
-		*size = g->size;
+	if (!global_known(owner, p.ctx, name, &at, &length)) {
+		r = call(p.session, p.ctx, p.flags, &at, &length, handle, name);
+		if (!r && global_keep(&p, owner, name, at, length))
+			r = CUDA_ERROR_OUT_OF_MEMORY;
+	}
 	pthread_mutex_unlock(&lock);
+	if (!r && ptr)
+		*ptr = at;
+	if (!r && size)
+		*size = length;
 	return r;
 }
 
