@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libcuda's own tables: handles, known memory, reserved ranges, JIT options. */
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "libcuda/code.h"
@@ -147,6 +148,29 @@ TEST(memory_is_found_by_any_address_in_it)
 	vgpu_memory_find(0x10000, &m);
 	CHECK_EQ(m.kind, VGPU_MEMORY_GLOBAL);
 	vgpu_memory_drop(some, 2);
+}
+
+static int add_registered(uint64_t start, uint64_t size)
+{
+	struct vgpu_memory m = { .start = start, .size = size, .session = some, .ctx = 3,
+				 .kind = VGPU_MEMORY_REGISTERED };
+
+	return vgpu_memory_add(&m);
+}
+
+TEST(registered_memory_overlaps_nothing)
+{
+	add(0x20000, 0x1000, VGPU_MEMORY_DEVICE, 4);
+	CHECK_EQ(add_registered(0x1f000, 0x1001), -EEXIST);
+	CHECK_EQ(add_registered(0x1f000, 0x4000), -EEXIST);	/* all of it inside */
+	CHECK_EQ(add_registered(0x20fff, 1), -EEXIST);
+	CHECK_EQ(add_registered(0x1f000, 0x1000), 0);
+	CHECK_EQ(add_registered(0x21000, 0x1000), 0);
+	CHECK_EQ(add_registered(0, ~0ull), -EEXIST);
+	vgpu_memory_drop(some, 3);
+	CHECK_EQ(add_registered(0x1f000, 0x1000), 0);
+	vgpu_memory_drop(some, 3);
+	vgpu_memory_drop(some, 4);
 }
 
 /* ---- reserved ranges ---- */

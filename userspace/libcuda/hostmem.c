@@ -5,6 +5,7 @@
  * and is reached by the worker through the channel, or, where that is not
  * allowed, is staged like pageable memory.
  */
+#include <errno.h>
 #include "libcuda/memory.h"
 
 #define ALLOC_FLAGS	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | \
@@ -72,22 +73,13 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
 	return r;
 }
 
-/* Does any byte of the range belong to memory that is known already? */
-static bool overlaps(uint64_t start, uint64_t size)
-{
-	struct vgpu_memory first, last;
-
-	vgpu_memory_find(start, &first);
-	vgpu_memory_find(start + size - 1, &last);
-	return first.kind != VGPU_MEMORY_HOST || last.kind != VGPU_MEMORY_HOST;
-}
-
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, unsigned int flags)
 {
 	struct vgpu_call_place p;
 	struct vgpu_memory m;
 	uint64_t end;
 	CUresult r;
+	int err;
 
 	r = vgpu_place(&p);
 	if (r)
@@ -96,8 +88,6 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, un
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & ~REGISTER_FLAGS)	/* I/O memory and read-only pages of this host */
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (overlaps((uintptr_t)ptr, bytesize))
-		return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
 	r = vgpu_call_cuMemHostRegister_v2(p.session, p.ctx, p.flags, (uintptr_t)ptr, bytesize,
 					   flags);
 	if (r && r != CUDA_ERROR_NOT_PERMITTED)
@@ -107,7 +97,12 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, un
 		.kind = r ? VGPU_MEMORY_STAGED : VGPU_MEMORY_REGISTERED,
 		.device = p.context->context.device, .session = p.session, .ctx = p.ctx,
 	};
-	return vgpu_memory_add(&m) ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+	/* The worker keeps nothing of it. */
+	err = vgpu_memory_add(&m);
+	if (err)
+		return err == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED :
+					CUDA_ERROR_OUT_OF_MEMORY;
+	return CUDA_SUCCESS;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)

@@ -35,6 +35,19 @@ static struct vgpu_memory *holder(uint64_t address)
 	return &table[i - 1];
 }
 
+static bool registered(const struct vgpu_memory *m)
+{
+	return m->kind == VGPU_MEMORY_REGISTERED || m->kind == VGPU_MEMORY_STAGED;
+}
+
+/* Ranges do not overlap, so of those that start before its end the last one decides. */
+static bool overlaps(const struct vgpu_memory *m)
+{
+	size_t i = above(m->start + m->size - 1);
+
+	return i && table[i - 1].start + table[i - 1].size > m->start;
+}
+
 static bool table_grow(void)
 {
 	size_t more = room ? 2 * room : 128;
@@ -53,6 +66,10 @@ int vgpu_memory_add(struct vgpu_memory *m)
 	size_t i;
 
 	pthread_rwlock_wrlock(&lock);
+	if (registered(m) && overlaps(m)) {
+		err = -EEXIST;
+		goto unlock;
+	}
 	if (used == room && !table_grow()) {
 		err = -ENOMEM;
 		goto unlock;

@@ -34,7 +34,10 @@ struct vgpu_memory {
 	unsigned long long	id;		/* CU_POINTER_ATTRIBUTE_BUFFER_ID */
 };
 
-/* Remember @m (its id is given here). -ENOMEM. */
+/*
+ * Remember @m (its id is given here). -ENOMEM; -EEXIST: memory that the app
+ * registers overlaps what is known already.
+ */
 int vgpu_memory_add(struct vgpu_memory *m);
 
 /* The range that holds @address, copied to *@m; kind HOST if there is none. */
