@@ -139,8 +139,9 @@ struct vgpu_completion {
 #define VGPU_NOTICE_OUTPUT	0xf004
 
 /*
- * A call without reply failed, or the GPU reported a fault. Sent once for each
- * context and status, until the context is reset.
+ * A call without reply failed, or the GPU reported a fault. A fault, which stays
+ * until the context is reset, is told once for each context and status; other
+ * errors each time.
  */
 struct vgpu_notice_error {
 	struct vgpu_record	r;
