@@ -47,13 +47,14 @@ static bool pending(void *ch)
 	return vgpu_record_pending(ch);
 }
 
+static _Alignas(8) uint8_t last_call[256 << 10];
+
 static uint16_t call_next(struct vgpu_channel *ch, uint64_t *seq)
 {
-	static _Alignas(8) uint8_t buf[256 << 10];
-	struct vgpu_record *r = (struct vgpu_record *)buf;
+	struct vgpu_record *r = (struct vgpu_record *)last_call;
 
 	if (vgpu_channel_wait(ch, pending, ch, 5000) ||
-	    vgpu_record_receive(ch, buf, sizeof(buf)) <= 0)
+	    vgpu_record_receive(ch, last_call, sizeof(last_call)) <= 0)
 		return 0;
 	*seq = r->seq;
 	return r->opcode;
@@ -412,6 +413,48 @@ static void reset_one(void)
 TEST(host_functions_end_with_their_context)
 {
 	CHECK_EQ(run(app_hostfn_reset, reset_one), 0);
+}
+
+/* What the host may look at when a synchronous call returns is there. */
+static int app_host_set(void)
+{
+	CUdeviceptr dev;
+	void *p;
+
+	if (context() || cuMemHostAlloc(&p, 4096, 0) || cuMemHostGetDevicePointer_v2(&dev, p, 0))
+		return 100;
+	return cuMemsetD8Async(dev, 1, 4096, NULL) || cuMemsetD8_v2(dev, 1, 4096) ||
+	       cuMemcpyHtoD_v2(dev, &dev, sizeof(dev));
+}
+
+static void host_set(void)
+{
+	const struct vgpu_cuMemHostAlloc_in *in = (void *)last_call;
+	struct vgpu_channel *ch = serve_start();
+	struct vgpu_cuMemHostAlloc_out *out;
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuMemHostAlloc);
+	out = vgpu_record_reserve(ch, sizeof(*out));
+	memset((char *)out + sizeof(out->c.r), 0, sizeof(*out) - sizeof(out->c.r));
+	out->c.seq = seq;
+	out->device = in->address;
+	vgpu_record_commit(ch, VGPU_OP_cuMemHostAlloc, 0);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuMemsetD8Async);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuMemsetD8Async);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuStreamSynchronize);
+	reply(ch, VGPU_OP_cuStreamSynchronize, seq, 0, 0);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_vgpu_memcpy_up);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuStreamSynchronize);
+	reply(ch, VGPU_OP_cuStreamSynchronize, seq, 0, 0);
+	usleep(100000);
+	vgpu_channel_close(ch);
+}
+
+TEST(synchronous_calls_wait_for_host_memory)
+{
+	CHECK_EQ(run(app_host_set, host_set), 0);
 }
 
 /* Device memory always where the app has its own: asked again, given up in the end. */

@@ -120,6 +120,7 @@ TEST(memory_is_found_by_any_address_in_it)
 {
 	struct vgpu_call_place p = { .session = some };
 	struct vgpu_memory m;
+	bool host = false;
 
 	for (uint64_t i = 0; i < 500; i++)	/* not in order: 0, 7, 14, ... modulo 500 */
 		add(0x10000 + (i * 7 % 500) * 0x1000, 0x800, VGPU_MEMORY_DEVICE, 1);
@@ -130,11 +131,12 @@ TEST(memory_is_found_by_any_address_in_it)
 		CHECK_EQ(m.start, start);
 		vgpu_memory_find(start + 0x800, &m);
 		CHECK_EQ(m.kind, VGPU_MEMORY_HOST);
-		CHECK_EQ(vgpu_memory_within(&p, start, 0x800), CUDA_SUCCESS);
-		CHECK_EQ(vgpu_memory_within(&p, start, 0x801), CUDA_ERROR_INVALID_VALUE);
-		CHECK_EQ(vgpu_memory_within(&p, start + 1, 0x800), CUDA_ERROR_INVALID_VALUE);
-		CHECK_EQ(vgpu_memory_within(&p, start + 8, ~0ull), CUDA_ERROR_INVALID_VALUE);
+		CHECK_EQ(vgpu_memory_within(&p, start, 0x800, &host), CUDA_SUCCESS);
+		CHECK_EQ(vgpu_memory_within(&p, start, 0x801, &host), CUDA_ERROR_INVALID_VALUE);
+		CHECK_EQ(vgpu_memory_within(&p, start + 1, 0x800, &host), CUDA_ERROR_INVALID_VALUE);
+		CHECK_EQ(vgpu_memory_within(&p, start + 8, ~0ull, &host), CUDA_ERROR_INVALID_VALUE);
 	}
+	CHECK(!host);
 	vgpu_memory_find(0xffff, &m);
 	CHECK_EQ(m.kind, VGPU_MEMORY_HOST);
 	CHECK(!vgpu_memory_take(0x10001, VGPU_MEMORY_DEVICE, &m));

@@ -11,6 +11,7 @@ ALL += $(LIBCUDA)
 
 $(LIBCUDA): $(LIBCUDA_OBJS) $(B)/gen/exports.map
 	@mkdir -p $(@D)
+	@echo "  LD      $@"
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete -Wl,-Bsymbolic \
 		-Wl,--version-script,$(B)/gen/exports.map -o $@ \
 		$(LIBCUDA_OBJS) -Wl,--exclude-libs,ALL $(LIBCUDA_LIBS)

@@ -23,6 +23,7 @@ struct copy {
 	struct vgpu_call_place	p;
 	uint64_t		stream;
 	bool			sync;
+	bool			host;	/* a device address is mapped host memory */
 };
 
 static CUresult copy_begin(struct copy *c, CUstream stream, bool sync)
@@ -30,12 +31,19 @@ static CUresult copy_begin(struct copy *c, CUstream stream, bool sync)
 	CUresult r = vgpu_place(&c->p);
 
 	c->sync = sync;
+	c->host = false;
 	return r ? r : vgpu_wire_stream(&c->p, stream, &c->stream);
 }
 
 static CUresult copy_wait(struct copy *c)
 {
 	return vgpu_call_cuStreamSynchronize(c->p.session, c->p.ctx, c->p.flags, c->stream);
+}
+
+/* What the app may look at or overwrite when the call returns has been copied. */
+static CUresult copy_end(struct copy *c, CUresult r)
+{
+	return r || !c->sync || !c->host ? r : copy_wait(c);
 }
 
 /* The kind of host memory at @address if all @n bytes are of one piece, else pageable. */
@@ -110,7 +118,7 @@ static CUresult copy_down(struct copy *c, void *dst, CUdeviceptr src, size_t n)
 
 static CUresult to_device(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
 {
-	CUresult r = vgpu_memory_within(&c->p, dst, n);
+	CUresult r = vgpu_memory_within(&c->p, dst, n, &c->host);
 	struct vgpu_memory m;
 
 	if (r)
@@ -129,7 +137,7 @@ static CUresult to_device(struct copy *c, CUdeviceptr dst, const void *src, size
 
 static CUresult to_host(struct copy *c, void *dst, CUdeviceptr src, size_t n)
 {
-	CUresult r = vgpu_memory_within(&c->p, src, n);
+	CUresult r = vgpu_memory_within(&c->p, src, n, &c->host);
 	struct vgpu_memory m;
 
 	if (r)
@@ -148,10 +156,10 @@ static CUresult to_host(struct copy *c, void *dst, CUdeviceptr src, size_t n)
 
 static CUresult on_device(struct copy *c, CUdeviceptr dst, CUdeviceptr src, size_t n)
 {
-	CUresult r = vgpu_memory_within(&c->p, dst, n);
+	CUresult r = vgpu_memory_within(&c->p, dst, n, &c->host);
 
 	if (!r)
-		r = vgpu_memory_within(&c->p, src, n);
+		r = vgpu_memory_within(&c->p, src, n, &c->host);
 	if (r)
 		return r;
 	return vgpu_call_cuMemcpyDtoDAsync_v2(c->p.session, c->p.ctx, c->p.flags, dst, src, n,
@@ -173,7 +181,7 @@ static CUresult htod(CUdeviceptr dst, const void *src, size_t n, CUstream stream
 
 	if (r || !n)
 		return r;
-	return src ? to_device(&c, dst, src, n) : CUDA_ERROR_INVALID_VALUE;
+	return src ? copy_end(&c, to_device(&c, dst, src, n)) : CUDA_ERROR_INVALID_VALUE;
 }
 
 static CUresult dtoh(void *dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
@@ -191,7 +199,7 @@ static CUresult dtod(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream
 	struct copy c;
 	CUresult r = copy_begin(&c, stream, sync);
 
-	return r || !n ? r : on_device(&c, dst, src, n);
+	return r || !n ? r : copy_end(&c, on_device(&c, dst, src, n));
 }
 
 CUresult vgpu_copy(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream, bool sync)
@@ -228,9 +236,9 @@ static CUresult peer(CUdeviceptr dst, CUcontext dst_ctx, CUdeviceptr src, CUcont
 		r = vgpu_wire_ctx(&c.p, src_ctx, &src_wire);
 	if (r || !n)
 		return r;
-	r = vgpu_memory_within(&c.p, dst, n);
+	r = vgpu_memory_within(&c.p, dst, n, &c.host);
 	if (!r)
-		r = vgpu_memory_within(&c.p, src, n);
+		r = vgpu_memory_within(&c.p, src, n, &c.host);
 	if (r)
 		return r;
 	return vgpu_call_cuMemcpyPeerAsync(c.p.session, c.p.ctx, c.p.flags, dst, dst_wire, src,

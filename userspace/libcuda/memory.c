@@ -140,7 +140,8 @@ void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx)
 	pthread_rwlock_unlock(&lock);
 }
 
-CUresult vgpu_memory_within(const struct vgpu_call_place *p, uint64_t address, uint64_t size)
+CUresult vgpu_memory_within(const struct vgpu_call_place *p, uint64_t address, uint64_t size,
+			    bool *host)
 {
 	const struct vgpu_memory *m;
 	bool good;
@@ -149,6 +150,7 @@ CUresult vgpu_memory_within(const struct vgpu_call_place *p, uint64_t address, u
 	m = holder(address);
 	good = m && m->session == p->session && size <= m->size - (address - m->start) &&
 	       (vgpu_memory_on_device(m) || m->mapped);
+	*host |= good && !vgpu_memory_on_device(m);
 	pthread_rwlock_unlock(&lock);
 	return good ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

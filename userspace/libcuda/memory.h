@@ -52,8 +52,13 @@ void vgpu_memory_unmap(const struct vgpu_memory *m);
 /* All of a context is gone. */
 void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx);
 
-/* @size bytes at @address are device memory of @p's session. CUDA_ERROR_INVALID_VALUE. */
-CUresult vgpu_memory_within(const struct vgpu_call_place *p, uint64_t address, uint64_t size);
+/*
+ * @size bytes at @address can be reached by the devices of @p's session, else
+ * CUDA_ERROR_INVALID_VALUE. *@host becomes true if it is host memory that is
+ * mapped for them: a synchronous call must not leave it to the stream then.
+ */
+CUresult vgpu_memory_within(const struct vgpu_call_place *p, uint64_t address, uint64_t size,
+			    bool *host);
 
 static inline bool vgpu_memory_on_device(const struct vgpu_memory *m)
 {
