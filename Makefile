@@ -14,6 +14,11 @@ DESTDIR		?=
 
 B := build$(if $(SAN),-$(SAN))
 
+# Commands are shown with V=1.
+ifndef V
+.SILENT:
+endif
+
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -42,6 +47,7 @@ define unit-test
 TESTS += $(B)/tests/$(1)/$(2)
 $(B)/tests/$(1)/$(2): $(B)/obj/selftests/$(1)/$(2).o $(3)
 	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $(4)
 endef
 
@@ -62,12 +68,14 @@ all: $(ALL)
 
 $(B)/obj/%.o: %.c | $(GEN) cuda-headers
 	@mkdir -p $(@D)
+	@echo "  CC      $<"
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 .PHONY: cuda-headers
 cuda-headers:
 	@test -f $(CUDA_HOME)/include/cuda.h || { \
-	echo "vgpu: no cuda.h in $(CUDA_HOME)/include: install NVIDIA's CUDA toolkit (12.4 or newer) or set CUDA_HOME" >&2; exit 1; }
+	echo "vgpu: no cuda.h in $(CUDA_HOME)/include: install NVIDIA's CUDA toolkit" \
+	     "(12.4 or newer) or set CUDA_HOME" >&2; exit 1; }
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 

@@ -8,11 +8,15 @@ cudafront_core := $(call objects,userspace/cudafront,export_table.c integrity.c 
 
 $(eval $(call unit-test,cudafront,cls,$(cudafront_core)))
 $(eval $(call unit-test,cudafront,export_table,$(cudafront_core)))
-$(eval $(call unit-test,cudafront,proc_address,$(cudafront_core) $(call objects,userspace/cudafront,proc_address.c)))
+$(eval $(call unit-test,cudafront,proc_address,\
+	$(cudafront_core) $(call objects,userspace/cudafront,proc_address.c)))
 $(eval $(call unit-test,cudafront,visible,$(call objects,userspace/cudafront,visible.c)))
-$(eval $(call unit-test,cudafront,errors,$(call objects,userspace/cudafront,errors.c),$$(cudafront_runtime)))
-$(eval $(call unit-test,cudafront,images,$(call objects,userspace/cudafront,image.c fatbin.c elf.c),$$(CUDAFRONT_LIBS)))
-$(eval $(call unit-test,cudafront,runtime,| $(CUDAFRONT_T)/driver/libcuda.so.1,$$(cudafront_runtime)))
+$(eval $(call unit-test,cudafront,errors,\
+	$(call objects,userspace/cudafront,errors.c),$$(cudafront_runtime)))
+$(eval $(call unit-test,cudafront,images,\
+	$(call objects,userspace/cudafront,image.c fatbin.c elf.c),$$(CUDAFRONT_LIBS)))
+$(eval $(call unit-test,cudafront,runtime,\
+	| $(CUDAFRONT_T)/driver/libcuda.so.1,$$(cudafront_runtime)))
 
 cudafront_runtime := -L$(CUDA_HOME)/lib64 -lcudart -Wl,-rpath,$(CUDA_HOME)/lib64
 

@@ -56,7 +56,8 @@ TEST(descriptions_are_those_of_the_runtime)
 	if (version / 1000 != 13)
 		SKIP("the texts are those of CUDA 13");
 	for (unsigned i = 0; i < NRESULTS; i++) {
-		const char *text = NULL, *runtime = cudaGetErrorString((cudaError_t)results[i].code);
+		const char *runtime = cudaGetErrorString((cudaError_t)results[i].code);
+		const char *text = NULL;
 
 		CHECK_EQ(cudafront_error_string(results[i].code, &text), CUDA_SUCCESS);
 		REQUIRE(text);

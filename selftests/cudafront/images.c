@@ -82,7 +82,8 @@ TEST(images_are_found_with_their_length)
 		const char		 *name;
 		enum cudafront_image_kind kind;
 	} images[] = {
-		{ "zstd.fatbin", CUDAFRONT_IMAGE_FATBIN }, { "many.fatbin", CUDAFRONT_IMAGE_FATBIN },
+		{ "zstd.fatbin", CUDAFRONT_IMAGE_FATBIN },
+		{ "many.fatbin", CUDAFRONT_IMAGE_FATBIN },
 		{ "sm_75.cubin", CUDAFRONT_IMAGE_ELF },	   { "sm_120.cubin", CUDAFRONT_IMAGE_ELF },
 		{ "kernels.ptx", CUDAFRONT_IMAGE_PTX },
 	};

@@ -30,30 +30,37 @@ e2e-libs = $(if $(E2E_LIBS_$(@F)),$(E2E_STUBS) $(E2E_LIBS_$(@F)))
 
 $(E2E_B)/obj/static/%.o: $(E2E_SRC)/%.cu $(wildcard $(E2E_SRC)/*.h)
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -c -o $@ $<
 
 $(E2E_B)/obj/ptds/%.o: $(E2E_SRC)/%.cu $(wildcard $(E2E_SRC)/*.h)
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) --default-stream per-thread -c -o $@ $<
 
 $(E2E_B)/%/driver_api_kernels.ptx: $(E2E_SRC)/driver_api_kernels.cu
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -ptx -o $@ $<
 
 $(E2E_B)/%/driver_api_kernels.fatbin: $(E2E_SRC)/driver_api_kernels.cu
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -fatbin -o $@ $<
 
 $(E2E_B)/static/%: $(E2E_B)/obj/static/%.o
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -o $@ $< $(e2e-libs)
 
 $(E2E_B)/shared/%: $(E2E_B)/obj/static/%.o
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -cudart shared -o $@ $< $(e2e-libs)
 
 $(E2E_B)/ptds/%: $(E2E_B)/obj/ptds/%.o
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -o $@ $< $(e2e-libs)
 
 # The folders of old runtimes come from selftests/e2e/runtimes.

@@ -166,7 +166,8 @@ TEST(bad_text)
 TEST(not_supported)
 {
 	static const char text[] = HEAD
-		".visible .entry k(.param .u32 p) {\n.reg .b32 %r<4>; .reg .f32 %f<9>;\n.reg .pred %p;\n"
+		".visible .entry k(.param .u32 p) {\n.reg .b32 %r<4>; .reg .f32 %f<9>;\n"
+		".reg .pred %p;\n"
 		"ld.param.u32 %r1, [p]; setp.eq.u32 %p, %r1, 0; @%p ret;\n"
 		"tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [x, {%f5, %f6}];\nret;\n}\n";
 	struct sg_module *mod;

@@ -14,6 +14,7 @@ $(B)/bench/probe: $(call objects,tools/bench,probe.c)
 
 $(B)/bench/first_kernel: tools/bench/first_kernel.cu
 	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
 	$(NVCC) -o $@ $<
 
 .PHONY: bench

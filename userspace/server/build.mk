@@ -12,4 +12,5 @@ ALL += $(B)/vgpu-server
 
 $(B)/vgpu-server: $(SERVER_OBJS) $(PROTO_OBJS) $(SERVE_OBJS) $(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS)
 	@mkdir -p $(@D)
+	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

@@ -22,10 +22,12 @@ ENGINE_OPS_CFLAGS := -O3 -ffp-contract=off -fno-strict-aliasing -fno-math-errno 
 
 $(B)/obj/$(ENGINE_DIR)/%.base.o: $(ENGINE_DIR)/%.c | $(GEN) cuda-headers
 	@mkdir -p $(@D)
+	@echo "  CC      $@"
 	$(CC) $(CPPFLAGS) -DSG_ISA=base $(CFLAGS) $(ENGINE_OPS_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/$(ENGINE_DIR)/%.v3.o: $(ENGINE_DIR)/%.c | $(GEN) cuda-headers
 	@mkdir -p $(@D)
+	@echo "  CC      $@"
 	$(CC) $(CPPFLAGS) -DSG_ISA=v3 $(CFLAGS) $(ENGINE_OPS_CFLAGS) -march=x86-64-v3 \
 		-MMD -MP -c -o $@ $<
 
@@ -39,6 +41,7 @@ ALL += $(if $(wildcard $(ENGINE_DIR)/warp.c),$(SOFTGPU))
 $(SOFTGPU): $(SOFTGPU_API_OBJS) $(ENGINE_OBJS) $(CUDAFRONT_OBJS) \
 	    $(B)/obj/gen/unsupported.o $(B)/obj/gen/procs.o $(B)/gen/exports.map
 	@mkdir -p $(@D)
+	@echo "  LD      $@"
 	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete \
 		-Wl,--version-script,$(B)/gen/exports.map -o $@ \
 		$(SOFTGPU_OBJS) $(CUDAFRONT_LIBS) $(ENGINE_LIBS)

@@ -280,11 +280,13 @@ static bool load_same(struct sg_warp *w, const struct sg_insn *in, const struct 
 		u64 v = extend(read_plain(l->base + l->addr[0] + k * size, size), size,
 			       in->flags & SG_F_SIGNED);
 		void *d = sg_reg(w, in->opd[SG_V + k]);
+		u64 *wide = d;
+		u32 *narrow = d;
 
 		if (in->flags & SG_F_WIDE)
-			LANES ((u64 *)d)[i] = v;
+			LANES wide[i] = v;
 		else
-			LANES ((u32 *)d)[i] = (u32)v;
+			LANES narrow[i] = (u32)v;
 	}
 	return true;
 }

@@ -380,8 +380,8 @@ static struct decl parse_decl(struct sg_parser *p)
 		} else if (sg_take_dir(p, "v4")) {
 			d.vec = 4;
 		} else if (sg_at_dir(p, "ptr") || sg_at_dir(p, "global") ||
-			   sg_at_dir(p, "shared") || sg_at_dir(p, "const") || sg_at_dir(p, "local") ||
-			   sg_at_dir(p, "attribute")) {
+			   sg_at_dir(p, "shared") || sg_at_dir(p, "const") ||
+			   sg_at_dir(p, "local") || sg_at_dir(p, "attribute")) {
 			bool attribute = sg_at_dir(p, "attribute");
 
 			sg_lex_next(&p->lex);

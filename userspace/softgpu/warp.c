@@ -486,8 +486,7 @@ static long run_split(struct sg_warp *w, unsigned i, long left)
 	struct sg_split *s = &w->split[i];
 	const struct sg_insn *code = s->frame->func->code;
 	uint32_t limit = w->nsplits > 1 ? next_join(w, i) : UINT32_MAX;
-	uint32_t pc = s->pc;
-	const uint32_t mask = s->mask;
+	uint32_t pc = s->pc, mask = s->mask;
 
 	enter(w, s);
 	while (--left >= 0 && pc < limit) {
