@@ -415,6 +415,35 @@ TEST(host_functions_end_with_their_context)
 	CHECK_EQ(run(app_hostfn_reset, reset_one), 0);
 }
 
+/* A context that is named need not be current. */
+static int app_sync_named(void)
+{
+	CUcontext ctx;
+
+	if (context() || cuCtxPopCurrent_v2(&ctx))
+		return 100;
+	if (cuCtxSynchronize_v2(NULL) != CUDA_ERROR_INVALID_CONTEXT)
+		return 101;
+	return cuCtxSynchronize_v2(ctx);
+}
+
+static void sync_named(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	CHECK_EQ(call_next(ch, &seq), VGPU_OP_cuCtxSynchronize);
+	reply(ch, VGPU_OP_cuCtxSynchronize, seq, 0, 0);
+	usleep(100000);
+	vgpu_channel_close(ch);
+}
+
+TEST(a_context_is_synchronized_by_name)
+{
+	CHECK_EQ(run(app_sync_named, sync_named), 0);
+}
+
 /* What the host may look at when a synchronous call returns is there. */
 static int app_host_set(void)
 {

@@ -27,24 +27,28 @@ static CUresult session_usable(struct vgpu_session *s)
 	return vgpu_channel_lost(s->channel) ? vgpu_submit_lost(s) : CUDA_SUCCESS;
 }
 
-CUresult vgpu_place(struct vgpu_call_place *p)
+CUresult vgpu_place_ctx(struct vgpu_call_place *p, CUcontext ctx)
 {
-	CUcontext current = vgpu_context_current();
 	struct vgpu_object *o;
 	unsigned sticky;
 
 	if (vgpu_forked || !vgpu_device_count())
 		return CUDA_ERROR_NOT_INITIALIZED;
-	if (!current)
+	if (!ctx)
 		return CUDA_ERROR_INVALID_CONTEXT;
-	o = vgpu_context_get(current);
+	o = vgpu_context_get(ctx);
 	if (!o || !atomic_load_explicit(&o->context.active, memory_order_acquire))
 		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
 	sticky = atomic_load_explicit(&o->context.sticky, memory_order_relaxed);
 	if (sticky)
 		return (CUresult)sticky;
-	*p = (struct vgpu_call_place){ o->session, o, (uintptr_t)current, vgpu_capture_flags() };
+	*p = (struct vgpu_call_place){ o->session, o, (uintptr_t)ctx, vgpu_capture_flags() };
 	return session_usable(o->session);
+}
+
+CUresult vgpu_place(struct vgpu_call_place *p)
+{
+	return vgpu_place_ctx(p, vgpu_context_current());
 }
 
 CUresult vgpu_place_noctx(struct vgpu_call_place *p)

@@ -28,6 +28,9 @@ struct vgpu_call_place {
  */
 CUresult vgpu_place(struct vgpu_call_place *p);
 
+/* The same for a call on a context that it names. */
+CUresult vgpu_place_ctx(struct vgpu_call_place *p, CUcontext ctx);
+
 /* The same for calls that need none; goes to the first session, or the context's. */
 CUresult vgpu_place_noctx(struct vgpu_call_place *p);
 

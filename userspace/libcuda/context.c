@@ -580,25 +580,16 @@ static CUresult synchronize(CUcontext ctx)
 	struct vgpu_call_place p;
 	CUresult r;
 
-	r = vgpu_place(&p);
-	if (r)
-		return r;
-	if (ctx && (uintptr_t)ctx != p.ctx) {
-		p.context = vgpu_context_get(ctx);
-		if (!p.context)
-			return CUDA_ERROR_INVALID_CONTEXT;
-		p.ctx = (uintptr_t)ctx;
-		p.session = p.context->session;
-	}
-	return vgpu_call_cuCtxSynchronize(p.session, p.ctx, p.flags);
+	r = vgpu_place_ctx(&p, ctx);
+	return r ? r : vgpu_call_cuCtxSynchronize(p.session, p.ctx, p.flags);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuCtxSynchronize(void)
 {
-	return synchronize(NULL);
+	return synchronize(vgpu_context_current());
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuCtxSynchronize_v2(CUcontext ctx)
 {
-	return synchronize(ctx);
+	return synchronize(ctx ? ctx : vgpu_context_current());
 }
