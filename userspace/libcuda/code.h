@@ -9,8 +9,7 @@
 struct vgpu_function {
 	struct vgpu_function_info info;
 	_Atomic int		attributes[VGPU_FUNC_ATTRIBUTES];
-	_Atomic uint64_t	occupancy_of;	/* block size << 32 | shared memory */
-	_Atomic int		occupancy;	/* blocks on a multiprocessor, for that */
+	_Atomic uint64_t	occupancy;	/* last asked for: see occupancy_get() */
 	struct vgpu_param	*params;
 	char			*name;
 };

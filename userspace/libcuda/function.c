@@ -30,6 +30,16 @@ static bool params_good(const struct vgpu_function_info *info, const struct vgpu
 	return true;
 }
 
+/* Programs have thousands of functions: keep no more than the answer. */
+static void function_trim(struct vgpu_function *f, size_t params_length, size_t name_size)
+{
+	void *params = realloc(f->params, params_length ? params_length : 1);
+	char *name = realloc(f->name, name_size);
+
+	f->params = params ? params : f->params;
+	f->name = name ? name : f->name;
+}
+
 static CUresult function_ask(struct vgpu_object *o, uint64_t handle, CUdevice dev,
 			     struct vgpu_function **out)
 {
@@ -55,6 +65,7 @@ static CUresult function_ask(struct vgpu_object *o, uint64_t handle, CUdevice de
 	if (r)
 		goto fail;
 	f->name[name_length] = 0;
+	function_trim(f, params_length, name_length + 1);
 	for (int i = 0; i < VGPU_FUNC_ATTRIBUTES; i++)
 		f->attributes[i] = f->info.attributes[i];
 	*out = f;
@@ -152,7 +163,7 @@ static bool attribute_settable(CUfunction_attribute attribute)
 static void attribute_keep(struct vgpu_function *f, CUfunction_attribute attribute, int value)
 {
 	f->attributes[attribute] = value;
-	f->occupancy_of = 0;
+	f->occupancy = 0;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuFuncSetAttribute(CUfunction function,
@@ -268,10 +279,11 @@ VGPU_PUBLIC CUresult CUDAAPI cuKernelGetName(const char **name, CUkernel kernel)
 
 VGPU_PUBLIC CUresult CUDAAPI cuFuncGetModule(CUmodule *module, CUfunction function)
 {
-	struct vgpu_object *o = vgpu_object_get((uintptr_t)function, VGPU_KIND_FUNCTION);
+	struct vgpu_object *o;
 
 	if (vgpu_forked || !vgpu_device_count())
 		return CUDA_ERROR_NOT_INITIALIZED;
+	o = vgpu_object_get((uintptr_t)function, VGPU_KIND_FUNCTION);
 	if (!module)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (!o)

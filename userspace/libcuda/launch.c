@@ -77,29 +77,46 @@ static CUresult shared_check(const struct launch *l, const int *dev)
 	return l->shared > dynamic ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
 
+/*
+ * Blocks on a multiprocessor; asked of the worker when the last launch was of
+ * another shape. Shape and answer are one word, for other threads launch, too.
+ */
+static CUresult occupancy_get(const struct launch *l, unsigned threads, uint16_t *blocks)
+{
+	uint64_t shape = (uint64_t)threads << 48 | (uint64_t)l->shared << 16;
+	uint64_t known = l->function->occupancy;
+	int n;
+	CUresult r;
+
+	if (known && (known & ~(uint64_t)UINT16_MAX) == shape) {
+		*blocks = (uint16_t)known;
+		return CUDA_SUCCESS;
+	}
+	r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
+		&n, (CUfunction)(uintptr_t)l->handle, threads, l->shared, 0);
+	if (!r && (n < 0 || n > UINT16_MAX))
+		r = CUDA_ERROR_UNKNOWN;
+	if (r)
+		return r;
+	*blocks = n;
+	if (threads <= UINT16_MAX)
+		l->function->occupancy = shape | *blocks;
+	return CUDA_SUCCESS;
+}
+
 /* All blocks of a cooperative launch must be resident at once. */
 static CUresult cooperative_check(const struct launch *l, const int *dev)
 {
 	unsigned threads = l->block[0] * l->block[1] * l->block[2];
-	uint64_t of = (uint64_t)threads << 32 | l->shared;
-	struct vgpu_function *f = l->function;
 	uint64_t blocks;
-	int per_sm;
+	uint16_t per_sm;
 	CUresult r;
 
 	if (!dev[CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH])
 		return CUDA_ERROR_NOT_SUPPORTED;
-	if (f->occupancy_of == of) {
-		per_sm = f->occupancy;
-	} else {
-		r = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(
-			&per_sm, (CUfunction)(uintptr_t)l->handle, threads, l->shared, 0);
-		if (r)
-			return r;
-		f->occupancy_of = 0;
-		f->occupancy = per_sm;
-		f->occupancy_of = of;
-	}
+	r = occupancy_get(l, threads, &per_sm);
+	if (r)
+		return r;
 	blocks = (uint64_t)per_sm * dev[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT];
 	if ((uint64_t)l->grid[0] * l->grid[1] > blocks ||
 	    (uint64_t)l->grid[0] * l->grid[1] * l->grid[2] > blocks)
