@@ -196,6 +196,43 @@ TEST(hang_up_instead_of_an_answer)
 	CHECK_EQ(run(app_init, no_worker), CUDA_ERROR_NO_DEVICE);
 }
 
+/* A fork child of a process that found no GPU finds none, either. */
+static int app_init_fork(void)
+{
+	CUresult r = cuInit(0);
+	int status;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(cuInit(0));
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status) == r ? (int)r : 1;
+}
+
+TEST(no_device_for_a_fork_child)
+{
+	CHECK_EQ(run(app_init_fork, no_worker), CUDA_ERROR_NO_DEVICE);
+}
+
+static int app_fork(void)
+{
+	int status;
+	pid_t child;
+
+	if (context())
+		return 100;
+	child = fork();
+	if (!child)
+		_exit(cuInit(0));
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+TEST(no_session_for_a_fork_child)
+{
+	CHECK_EQ(run(app_fork, start_only), CUDA_ERROR_NOT_INITIALIZED);
+}
+
 static void short_answer(void)
 {
 	struct vgpu_answer a;

@@ -440,6 +440,9 @@ VGPU_PUBLIC CUresult CUDAAPI cuLibraryGetModule(CUmodule *module, CUlibrary libr
 
 /* ---- lists ---- */
 
+/* What one record has room for. */
+#define FUNCTIONS_MAX	(VGPU_MAX_vgpu_module_functions_handles / sizeof(uint64_t))
+
 CUresult vgpu_code_functions(uint64_t owner_handle, uint64_t *handles, unsigned max,
 			     unsigned *count)
 {
@@ -453,8 +456,8 @@ CUresult vgpu_code_functions(uint64_t owner_handle, uint64_t *handles, unsigned 
 	r = library ? vgpu_place_noctx(&p) : vgpu_place(&p);
 	if (r || !owner)
 		return r ? r : CUDA_ERROR_INVALID_HANDLE;
-	if (max > 1024)
-		max = 1024;
+	if (max > FUNCTIONS_MAX)
+		max = FUNCTIONS_MAX;
 	while (made < max && member_new(owner, owner_handle, kind, NULL, &handles[made]))
 		made++;
 	r = (library ? vgpu_call_vgpu_library_kernels : vgpu_call_vgpu_module_functions)(
@@ -478,7 +481,10 @@ static CUresult functions_list(uint64_t owner, void **out, unsigned n)
 	if (!handles)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	r = vgpu_code_functions(owner, handles, n, &count);
-	for (unsigned i = 0; i < count; i++)
+	/* Perhaps there are more: too few would be taken for all. */
+	if (!r && count == FUNCTIONS_MAX && n > count)
+		r = CUDA_ERROR_NOT_SUPPORTED;
+	for (unsigned i = 0; i < count && !r; i++)
 		out[i] = (void *)(uintptr_t)handles[i];
 	free(handles);
 	return r;

@@ -21,7 +21,10 @@ struct vgpu_function {
 CUresult vgpu_function_get(struct vgpu_object *o, uint64_t handle, CUdevice dev,
 			   struct vgpu_function **f);
 
-/* The kernels of a library, or functions of a module, in the driver's order. */
+/*
+ * The kernels of a library, or functions of a module, in the driver's order: the
+ * first @max, but not more than a record holds (1024). Each time new handles.
+ */
 CUresult vgpu_code_functions(uint64_t owner, uint64_t *handles, unsigned max, unsigned *count);
 
 /* The variables of a library have lost their place in @ctx (0: in all). */

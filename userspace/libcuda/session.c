@@ -195,11 +195,12 @@ static CUresult session_open(void)
 CUresult vgpu_session_init(void)
 {
 	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+	static _Atomic CUresult result;
 	static bool tried;
-	static CUresult result;
 
+	/* The lock may be held by a thread that is not in this process. */
 	if (vgpu_forked)
-		return CUDA_ERROR_NOT_INITIALIZED;
+		return result ? result : CUDA_ERROR_NOT_INITIALIZED;
 	pthread_mutex_lock(&once);
 	if (!tried) {
 		result = session_open();
