@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "libcuda/api.h"
+#include "libcuda/code.h"
 #include "libcuda/hostfn.h"
 #include "test.h"
 
@@ -450,6 +451,63 @@ static void reset_one(void)
 TEST(host_functions_end_with_their_context)
 {
 	CHECK_EQ(run(app_hostfn_reset, reset_one), 0);
+}
+
+/* ---- attributes of a kernel and of a function that was got from it ---- */
+
+#define SHARED	CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+static uint64_t function_new(enum vgpu_kind kind, uint64_t owner)
+{
+	static struct vgpu_function known[2];
+	static _Atomic(struct vgpu_function *) on[2][VGPU_MAX_DEVICES];
+	unsigned n = kind == VGPU_KIND_FUNCTION;
+	uint64_t h;
+	struct vgpu_object *o = vgpu_object_new(vgpu_device_get(0)->session, kind, 0, &h);
+
+	on[n][0] = &known[n];
+	o->code.on = on[n];
+	o->code.owner = owner;
+	vgpu_object_publish(o, h);
+	return h;
+}
+
+static int app_attributes(void)
+{
+	CUfunction f;
+	CUkernel k;
+	int v;
+
+	if (context())
+		return 100;
+	k = (CUkernel)(uintptr_t)function_new(VGPU_KIND_KERNEL, 0);
+	f = (CUfunction)(uintptr_t)function_new(VGPU_KIND_FUNCTION, (uintptr_t)k);
+	if (cuKernelSetAttribute(SHARED, 70000, k, 0) || cuFuncGetAttribute(&v, SHARED, f) ||
+	    v != 70000)
+		return 101;
+	if (cuFuncSetAttribute(f, SHARED, 60000) || cuKernelSetAttribute(SHARED, 50000, k, 0))
+		return 102;
+	return cuFuncGetAttribute(&v, SHARED, f) || v != 60000;
+}
+
+static void attributes(void)
+{
+	struct vgpu_channel *ch = serve_start();
+	uint64_t seq = 0;
+
+	REQUIRE(ch);
+	for (int i = 0; i < 3; i++) {
+		uint16_t op = call_next(ch, &seq);
+
+		reply(ch, op, seq, 0, 0);
+	}
+	usleep(100000);
+	vgpu_channel_close(ch);
+}
+
+TEST(a_function_follows_its_kernel)
+{
+	CHECK_EQ(run(app_attributes, attributes), 0);
 }
 
 /* A context that is named need not be current. */

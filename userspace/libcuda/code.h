@@ -9,6 +9,7 @@
 struct vgpu_function {
 	struct vgpu_function_info info;
 	_Atomic int		attributes[VGPU_FUNC_ATTRIBUTES];
+	_Atomic uint32_t	own;		/* attributes that do not follow its kernel's */
 	_Atomic uint64_t	occupancy;	/* last asked for: see occupancy_get() */
 	struct vgpu_param	*params;
 	char			*name;

@@ -166,6 +166,28 @@ static void attribute_keep(struct vgpu_function *f, CUfunction_attribute attribu
 	f->occupancy = 0;
 }
 
+struct kept {
+	uint64_t		kernel;
+	CUdevice		dev;
+	CUfunction_attribute	attribute;
+	int			value;
+};
+
+/* A function that was got from the kernel has what was not set for itself from it. */
+static void attribute_follow(struct vgpu_object *o, void *arg)
+{
+	uint64_t handle = atomic_load_explicit(&o->handle, memory_order_relaxed);
+	const struct kept *k = arg;
+	struct vgpu_function *f;
+
+	if (vgpu_handle_kind(handle) != VGPU_KIND_FUNCTION || o->code.owner != k->kernel ||
+	    !o->code.on)
+		return;
+	f = atomic_load_explicit(&o->code.on[k->dev], memory_order_acquire);
+	if (f && !(f->own >> k->attribute & 1))
+		attribute_keep(f, k->attribute, k->value);
+}
+
 VGPU_PUBLIC CUresult CUDAAPI cuFuncSetAttribute(CUfunction function,
 						CUfunction_attribute attribute, int value)
 {
@@ -179,8 +201,10 @@ VGPU_PUBLIC CUresult CUDAAPI cuFuncSetAttribute(CUfunction function,
 	if (!r)
 		r = vgpu_call_cuFuncSetAttribute(p.session, p.ctx, p.flags, (uintptr_t)function,
 						 attribute, value);
-	if (!r)
+	if (!r) {
+		atomic_fetch_or(&f->own, 1u << attribute);
 		attribute_keep(f, attribute, value);
+	}
 	return r;
 }
 
@@ -199,8 +223,11 @@ VGPU_PUBLIC CUresult CUDAAPI cuKernelSetAttribute(CUfunction_attribute attribute
 	if (!r)
 		r = vgpu_call_cuKernelSetAttribute(p.session, 0, 0, attribute, value,
 						   (uintptr_t)kernel, ordinal);
-	if (!r)
+	if (!r) {
 		attribute_keep(f, attribute, value);
+		vgpu_objects_each(attribute_follow,
+				  &(struct kept){ (uintptr_t)kernel, dev, attribute, value });
+	}
 	return r;
 }
 
