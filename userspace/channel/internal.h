@@ -71,10 +71,19 @@ struct ring_in {
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Does spinning pay? Hints, read and written by any thread. */
-struct spin {
+struct spin_worth {
 	uint32_t	budget_ns;	/* how long to spin after the first burst */
 	uint32_t	probe_in;	/* waits until a full spin is tried */
 	uint32_t	probe_every;
+};
+
+/*
+ * Room comes as fast as the other side reads, records when it likes: what the
+ * one wait teaches says nothing of the other.
+ */
+struct spin {
+	struct spin_worth for_records;
+	struct spin_worth for_room;
 	int		spinners;	/* threads of this side that spin now */
 	int		processors;	/* that both sides may run on */
 };

@@ -12,7 +12,12 @@
 /* Looks before the clock is read for the first time, some 2 us. */
 #define BURST		64
 /* Longer than a sleep and a wake-up cost where those are slow (in a VM). */
-#define SPIN_MAX_NS	50000u
+#define SPIN_MAX_NS	100000u
+/*
+ * A probe is longer than two of them: when both sides sleep, each waits for the
+ * other's wake-up as well, and would never find out that it need not.
+ */
+#define PROBE_NS	250000u
 #define SPIN_MIN_NS	2000u
 #define PROBE_MIN	8u
 #define PROBE_MAX	256u
@@ -40,9 +45,13 @@ static int processors(int their_pid)
 
 void vgpu_spin_init(struct spin *s, int their_pid)
 {
+	const struct spin_worth unknown = {
+		.budget_ns = SPIN_MAX_NS, .probe_in = PROBE_MIN, .probe_every = PROBE_MIN,
+	};
+
 	*s = (struct spin){
-		.budget_ns = SPIN_MAX_NS, .probe_in = PROBE_MIN,
-		.probe_every = PROBE_MIN, .processors = processors(their_pid),
+		.for_records = unknown, .for_room = unknown,
+		.processors = processors(their_pid),
 	};
 }
 
@@ -63,18 +72,18 @@ static bool burst(condition ready, void *arg)
  * full one is tried, more and more rarely while that fails too. Two sides on
  * one processor, or three on two, soon spend nothing but the burst.
  */
-static uint32_t spin_budget(struct spin *s, bool *probe)
+static uint32_t spin_budget(struct spin_worth *s, bool *probe)
 {
 	uint32_t left = ring_get(s->probe_in);
 
 	*probe = left == 0;
 	if (*probe)
-		return SPIN_MAX_NS;
+		return PROBE_NS;
 	ring_set(s->probe_in, left - 1);
 	return ring_get(s->budget_ns);
 }
 
-static void spin_paid(struct spin *s, uint32_t took_ns)
+static void spin_paid(struct spin_worth *s, uint32_t took_ns)
 {
 	uint32_t want = took_ns * 4 < SPIN_MAX_NS ? took_ns * 4 : SPIN_MAX_NS;
 
@@ -84,7 +93,7 @@ static void spin_paid(struct spin *s, uint32_t took_ns)
 	ring_set(s->probe_in, PROBE_MIN);
 }
 
-static void spin_failed(struct spin *s, bool probe)
+static void spin_failed(struct spin_worth *s, bool probe)
 {
 	uint32_t half = ring_get(s->budget_ns) / 2, every = ring_get(s->probe_every);
 
@@ -96,11 +105,17 @@ static void spin_failed(struct spin *s, bool probe)
 	ring_set(s->probe_in, every);
 }
 
+static bool starved(const struct vgpu_channel *ch)
+{
+	return ring_get(ch->records_out.starved) || ring_get(ch->bytes_out.starved);
+}
+
 static bool spin(struct vgpu_channel *ch, condition ready, void *arg)
 {
 	struct spin *s = &ch->spin;
+	struct spin_worth *worth = starved(ch) ? &s->for_room : &s->for_records;
 	bool probe, found = false;
-	uint32_t budget = spin_budget(s, &probe);
+	uint32_t budget = spin_budget(worth, &probe);
 	int64_t start, took = 0;
 
 	/* One processor must be left for those who are waited for. */
@@ -114,9 +129,9 @@ static bool spin(struct vgpu_channel *ch, condition ready, void *arg)
 	}
 	__atomic_sub_fetch(&s->spinners, 1, __ATOMIC_RELAXED);
 	if (found)
-		spin_paid(s, took < SPIN_MAX_NS ? took : SPIN_MAX_NS);
+		spin_paid(worth, took < SPIN_MAX_NS ? took : SPIN_MAX_NS);
 	else
-		spin_failed(s, probe);
+		spin_failed(worth, probe);
 	return found;
 }
 
@@ -128,11 +143,6 @@ void vgpu_channel_ring(struct vgpu_channel *ch, uint64_t word)
 {
 	if (__atomic_exchange_n(&ch->rung, word, __ATOMIC_RELAXED) != word)
 		ch->ops->bell(ch);
-}
-
-static bool starved(const struct vgpu_channel *ch)
-{
-	return ring_get(ch->records_out.starved) || ring_get(ch->bytes_out.starved);
 }
 
 /* Armed, but not for moved heads although a thread found no room. */

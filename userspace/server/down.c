@@ -11,7 +11,7 @@
 
 #define PIECES		4u		/* under way at once */
 #define TURN_BYTES	(4u << 20)	/* then another transfer may have the lane */
-#define SMALL		(64u << 10)	/* worth no helper when the stream is idle */
+#define SMALL		(256u << 10)	/* worth no helper when the stream is idle */
 
 struct room {
 	struct vgpu_channel	*channel;
@@ -53,6 +53,7 @@ struct transfer {
 	uint64_t		id;
 	uint64_t		issued;
 	uint64_t		turn;		/* bytes issued since the lane was entered */
+	bool			whole;		/* in one piece: there is room for it */
 	struct piece		pieces[PIECES];
 	unsigned		first, count;
 	CUresult		r;
@@ -63,7 +64,7 @@ static size_t piece_size(struct transfer *t)
 	size_t most = vgpu_bytes_max(t->w->channel), eighth = t->w->rings.down_size / 8;
 	uint64_t left = t->length - t->issued;
 
-	if (eighth < most)
+	if (eighth < most && !t->whole)
 		most = eighth;
 	return left < most ? left : most;
 }
@@ -201,12 +202,14 @@ static bool transfer_now(struct transfer *t)
 	struct vgpu_worker *w = t->w;
 	bool now;
 
-	if (t->length > SMALL || t->length > piece_size(t) || !atomic_load(&w->rings.down_locked) ||
-	    !vgpu_lane_try(&w->down))
+	if (t->length > SMALL || t->length > vgpu_bytes_max(w->channel) ||
+	    !atomic_load(&w->rings.down_locked) || !vgpu_lane_try(&w->down))
 		return false;
 	now = vgpu_bytes_room(w->channel, t->length);
-	if (now)
+	if (now) {
+		t->whole = true;
 		transfer_run(t);
+	}
 	vgpu_lane_leave(&w->down);
 	return now;
 }
