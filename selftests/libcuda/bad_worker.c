@@ -207,7 +207,7 @@ static int app_init_fork(void)
 	if (!child)
 		_exit(cuInit(0));
 	waitpid(child, &status, 0);
-	return WEXITSTATUS(status) == r ? (int)r : 1;
+	return WEXITSTATUS(status) == (int)r ? (int)r : 1;
 }
 
 TEST(no_device_for_a_fork_child)

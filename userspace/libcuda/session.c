@@ -94,7 +94,6 @@ static CUresult session_connect(struct vgpu_session *s)
 		return refused(&answer);
 	s->driver_version = answer.driver_version;
 	s->ndevices = answer.ndevices;
-	memcpy(s->opcodes, answer.opcodes, sizeof(s->opcodes));
 	return CUDA_SUCCESS;
 }
 

@@ -20,7 +20,6 @@ struct vgpu_session {
 	struct vgpu_channel	*channel;
 	int			driver_version;
 	int			ndevices;
-	uint8_t			opcodes[VGPU_OPCODES / 8];	/* what the worker serves */
 
 	pthread_mutex_t		submit;		/* producer of sq, and .building */
 	void			*building;	/* the record begun and not committed */
