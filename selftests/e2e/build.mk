@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # CUDA programs that check themselves, each built as a user would: with the
 # defaults (static), with the shared runtime library, and with a default stream
-# per thread (ptds). Some are linked with older runtimes as well, if those
+# per thread (ptds); a few as relocatable device code (rdc). Some are linked with older runtimes as well, if those
 # could be fetched. They are not instrumented, so SAN builds share them.
 
 E2E_SRC		:= selftests/e2e/programs
@@ -9,12 +9,15 @@ E2E_B		?= $(if $(SAN),build,$(B))/e2e
 E2E_NAMES	:= $(basename $(notdir $(wildcard $(E2E_SRC)/*.cu)))
 E2E_NAMES	:= $(filter-out driver_api_kernels,$(E2E_NAMES))
 E2E_PTDS	:= $(filter-out sort device_query error_names math,$(E2E_NAMES))
+# Relocatable device code of one file: linked machine code, PTX beside it.
+E2E_RDC		:= vector_add globals
 E2E_OLD_NAMES	:= vector_add reduction histogram streams pinned_copies monte_carlo globals \
 		   templates threads fail_assert fail_illegal_address bad_launch device_reset \
 		   memory_info copies_2d large_copy host_functions dynamic_shared fork_child
 
 E2E_STATIC	:= $(E2E_NAMES:%=$(E2E_B)/static/%)
-E2E_PROGRAMS	:= $(E2E_STATIC) $(E2E_NAMES:%=$(E2E_B)/shared/%) $(E2E_PTDS:%=$(E2E_B)/ptds/%)
+E2E_PROGRAMS	:= $(E2E_STATIC) $(E2E_NAMES:%=$(E2E_B)/shared/%) $(E2E_PTDS:%=$(E2E_B)/ptds/%) \
+		   $(E2E_RDC:%=$(E2E_B)/rdc/%)
 E2E_KERNELS	:= $(foreach v,static shared ptds,$(E2E_B)/$(v)/driver_api_kernels.ptx \
 		   $(E2E_B)/$(v)/driver_api_kernels.fatbin)
 E2E_OLD		:= $(E2E_OLD_NAMES:%=$(E2E_B)/old-11.8/%) $(E2E_OLD_NAMES:%=$(E2E_B)/old-12.4/%)
@@ -62,6 +65,11 @@ $(E2E_B)/ptds/%: $(E2E_B)/obj/ptds/%.o
 	@mkdir -p $(@D)
 	@echo "  NVCC    $@"
 	$(NVCC) -o $@ $< $(e2e-libs)
+
+$(E2E_B)/rdc/%: $(E2E_SRC)/%.cu $(wildcard $(E2E_SRC)/*.h)
+	@mkdir -p $(@D)
+	@echo "  NVCC    $@"
+	$(NVCC) -rdc=true -o $@ $<
 
 # The folders of old runtimes come from selftests/e2e/runtimes.
 $(E2E_B)/obj/old_runtime.o: selftests/e2e/old_runtime.c

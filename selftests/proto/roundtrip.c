@@ -76,6 +76,11 @@ CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode,
 	return r;
 }
 
+CUresult vgpu_submit_broken(struct vgpu_session *s)
+{
+	return vgpu_submit_lost(s);
+}
+
 CUresult vgpu_submit_lost(struct vgpu_session *s)
 {
 	return CUDA_ERROR_DEVICE_UNAVAILABLE;

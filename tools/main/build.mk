@@ -46,7 +46,7 @@ RACY_TESTS := $(B)/tests/libcuda/rewriter
 
 CHECKS = "$(PYTHON) tools/main/style.py" "$(PYTHON) tools/main/docs.py" \
 	 $(TESTS) \
-	 $(foreach m,direct remote,$(foreach v,static shared ptds,$(call e2e-run,$m,$v,))) \
+	 $(foreach m,direct remote,$(foreach v,static shared ptds rdc,$(call e2e-run,$m,$v,))) \
 	 "$(RUN_E2E) --mode remote --jobs 6 --build $(B) --programs $(E2E_B)" \
 	 $(foreach v,old-11.8 old-12.4,$(call e2e-run,remote,$v,)) \
 	 "selftests/e2e/kill.py --build $(B)" \

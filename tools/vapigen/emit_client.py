@@ -141,7 +141,7 @@ def reply_body(call):
               "\tCUresult r;", ""]
     lines += bad_arguments(call) + build(call) + wait(call, "out", "sizeof(*out)")
     lines += ["\tif (r)", "\t\treturn r;", "\tif (got != sizeof(*out))",
-              "\t\treturn vgpu_submit_lost(session);"]
+              "\t\treturn vgpu_submit_broken(session);"]
     for arg in call.replies:
         lines += store(arg)
     return lines + ["\treturn CUDA_SUCCESS;"]
@@ -156,13 +156,13 @@ def bytes_reply_body(call):
     lines += ["\t} reply;", f"\tstruct vgpu_{call.name}_out *out = &reply.out;",
               "\tstruct vgpu_cursor cursor;", "\tsize_t got = 0;", "\tCUresult r;", ""]
     lines += bad_arguments(call) + build(call) + wait(call, "&reply", "sizeof(reply)")
-    lines += ["\tif (got < sizeof(*out))", "\t\treturn r ? r : vgpu_submit_lost(session);",
+    lines += ["\tif (got < sizeof(*out))", "\t\treturn r ? r : vgpu_submit_broken(session);",
               "\tcursor = vgpu_cursor(out, sizeof(*out), got);"]
     for arg in taken:
         lines += wrapped("\tif (!vgpu_cursor_copy(", [
             "&cursor", f"out->{arg.name}_len", f"sizeof(reply.{arg.name})", arg.name,
-            f"{arg.name}_len"], "))") + ["\t\treturn vgpu_submit_lost(session);"]
-    lines += refuse(["!vgpu_cursor_done(&cursor)"], "vgpu_submit_lost(session)")
+            f"{arg.name}_len"], "))") + ["\t\treturn vgpu_submit_broken(session);"]
+    lines += refuse(["!vgpu_cursor_done(&cursor)"], "vgpu_submit_broken(session)")
     scalars = [a for a in call.replies if not a.variable]
     if scalars:
         lines += ["\tif (r)", "\t\treturn r;"]

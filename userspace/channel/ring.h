@@ -50,10 +50,13 @@ static inline uint64_t ring_load_head(const struct vgpu_position *p)
 	return __atomic_load_n(&p->value, __ATOMIC_ACQUIRE);
 }
 
-/* A look at a position that decides nothing but whether to look properly. */
+/*
+ * A look at a position that decides nothing but whether to look properly; what
+ * the caller loads after it (is somebody else at it?) is not loaded before.
+ */
 static inline uint64_t ring_peek(const struct vgpu_position *p)
 {
-	return __atomic_load_n(&p->value, __ATOMIC_RELAXED);
+	return __atomic_load_n(&p->value, __ATOMIC_ACQUIRE);
 }
 
 /* The sleep word carries no data; ring_barrier() orders it. */

@@ -120,6 +120,12 @@ struct cudafront_image {
 	enum cudafront_image_kind kind;		/* of what start points to */
 	const void		 *start;
 	size_t			  length;
+	/*
+	 * A wrapper of relocatable code (nvcc -rdc=true): the containers that
+	 * went into the link, NULL at the end, of which the linked one holds
+	 * machine code alone. Else NULL.
+	 */
+	const void *const	 *parts;
 };
 CUresult cudafront_image_find(const void *code, struct cudafront_image *image);
 
@@ -154,6 +160,13 @@ int cudafront_fatbin_next(const void *fatbin, size_t length, size_t *cursor,
  */
 CUresult cudafront_fatbin_trim(const void *fatbin, size_t length, int major,
 			       int minor, void **out, size_t *out_length);
+
+/*
+ * Of the parts of @image the only one that holds PTX, which is as good as
+ * linked, in @part. CUDA_ERROR_NO_BINARY_FOR_GPU: none does, or several do,
+ * which would need a linker.
+ */
+CUresult cudafront_image_part(const struct cudafront_image *image, struct cudafront_image *part);
 
 /*
  * Unpack an entry (stored, LZ4, zstd). malloc'ed to *@out, a NUL is put

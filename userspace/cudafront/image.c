@@ -46,7 +46,37 @@ static CUresult find_wrapped(const void *at, struct cudafront_image *image)
 	memcpy(&w, at, sizeof(w));
 	if ((w.version != 1 && w.version != 2) || !w.container)
 		return CUDA_ERROR_INVALID_IMAGE;
+	if (w.version == 2)
+		image->parts = (const void *const *)(uintptr_t)w.more;
 	return find_container((const void *)(uintptr_t)w.container, image);
+}
+
+#define PARTS_MAX	4096
+
+static bool has_ptx(const struct cudafront_image *image)
+{
+	struct cudafront_entry entry;
+	size_t cursor = 0;
+
+	while (cudafront_fatbin_next(image->start, image->length, &cursor, &entry) > 0)
+		if (entry.ptx)
+			return true;
+	return false;
+}
+
+CUresult cudafront_image_part(const struct cudafront_image *image, struct cudafront_image *part)
+{
+	struct cudafront_image one;
+	unsigned found = 0;
+
+	for (unsigned i = 0; image->parts && image->parts[i] && i < PARTS_MAX; i++) {
+		if (cudafront_image_find(image->parts[i], &one) ||
+		    one.kind != CUDAFRONT_IMAGE_FATBIN || !has_ptx(&one))
+			continue;
+		*part = one;
+		found++;
+	}
+	return found == 1 ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU;
 }
 
 static CUresult find_elf(const void *at, struct cudafront_image *image)
@@ -80,7 +110,7 @@ CUresult cudafront_image_find(const void *code, struct cudafront_image *image)
 {
 	const uint32_t elf = ELFMAG0 | ELFMAG1 << 8 | ELFMAG2 << 16 | ELFMAG3 << 24;
 
-	*image = (struct cudafront_image){ CUDAFRONT_IMAGE_NONE, NULL, 0 };
+	*image = (struct cudafront_image){ .kind = CUDAFRONT_IMAGE_NONE };
 	if (!code)
 		return CUDA_ERROR_INVALID_VALUE;
 	if (starts_with(code, FATBIN_WRAPPER_MAGIC))

@@ -67,13 +67,13 @@ typedef CUresult (*load_call)(struct vgpu_session *s, uint64_t ctx, unsigned fla
 			      const void *options, size_t options_len, void *info_log,
 			      size_t *info_len, void *error_log, size_t *error_len);
 
-static CUresult image_load(struct vgpu_call_place *p, load_call call, uint64_t handle,
-			   const void *code, struct vgpu_jit *jit)
+static CUresult image_try(struct vgpu_call_place *p, load_call call, uint64_t handle,
+			  const void *code, bool part, struct vgpu_jit *jit)
 {
 	struct vgpu_image image;
 	CUresult r;
 
-	r = vgpu_image_prepare(p->session, code, &image);
+	r = vgpu_image_prepare(p->session, code, part, &image);
 	if (r)
 		return r;
 	/* Asked again at most once: what was just sent is there, unless it was refused. */
@@ -91,6 +91,20 @@ static CUresult image_load(struct vgpu_call_place *p, load_call call, uint64_t h
 	}
 	vgpu_image_release(&image);
 	return r == (CUresult)VGPU_STATUS_NEED_IMAGE ? CUDA_ERROR_INVALID_IMAGE : r;
+}
+
+/*
+ * Relocatable code was linked to machine code; where that cannot run, the PTX
+ * that went into the link may.
+ */
+static CUresult image_load(struct vgpu_call_place *p, load_call call, uint64_t handle,
+			   const void *code, struct vgpu_jit *jit)
+{
+	CUresult r = image_try(p, call, handle, code, false, jit);
+
+	if (r == CUDA_ERROR_NO_BINARY_FOR_GPU)
+		r = image_try(p, call, handle, code, true, jit);
+	return r;
 }
 
 static CUresult owner_load(struct vgpu_call_place *p, enum vgpu_kind kind, load_call call,

@@ -44,8 +44,12 @@ struct vgpu_image {
 	void		*own;		/* to free; NULL: bytes are the app's */
 };
 
-/* What of @code the devices of @s can use. CUDA_ERROR_NO_BINARY_FOR_GPU, _INVALID_IMAGE. */
-CUresult vgpu_image_prepare(struct vgpu_session *s, const void *code, struct vgpu_image *image);
+/*
+ * What of @code the devices of @s can use; @part: of what went into its link.
+ * CUDA_ERROR_NO_BINARY_FOR_GPU, _INVALID_IMAGE.
+ */
+CUresult vgpu_image_prepare(struct vgpu_session *s, const void *code, bool part,
+			    struct vgpu_image *image);
 CUresult vgpu_image_upload(struct vgpu_session *s, const struct vgpu_image *image);
 void vgpu_image_release(struct vgpu_image *image);
 

@@ -101,32 +101,12 @@ CUresult vgpu_contexts_init(void)
 
 /* ---- errors ---- */
 
-bool vgpu_error_sticky(CUresult status)
-{
-	switch (status) {
-	case CUDA_ERROR_ECC_UNCORRECTABLE:
-	case CUDA_ERROR_NVLINK_UNCORRECTABLE:
-	case CUDA_ERROR_ILLEGAL_ADDRESS:
-	case CUDA_ERROR_LAUNCH_TIMEOUT:
-	case CUDA_ERROR_ASSERT:
-	case CUDA_ERROR_HARDWARE_STACK_ERROR:
-	case CUDA_ERROR_ILLEGAL_INSTRUCTION:
-	case CUDA_ERROR_MISALIGNED_ADDRESS:
-	case CUDA_ERROR_INVALID_ADDRESS_SPACE:
-	case CUDA_ERROR_INVALID_PC:
-	case CUDA_ERROR_LAUNCH_FAILED:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void error_keep(struct vgpu_context *c, CUresult status)
 {
 	unsigned none = 0;
 
 	/* The first one counts, as on a GPU. */
-	atomic_compare_exchange_strong(vgpu_error_sticky(status) ? &c->sticky : &c->deferred,
+	atomic_compare_exchange_strong(vgpu_status_sticky(status) ? &c->sticky : &c->deferred,
 				       &none, (unsigned)status);
 }
 
@@ -143,7 +123,7 @@ CUresult vgpu_context_result(struct vgpu_object *o, CUresult status)
 	unsigned kept;
 
 	if (status) {
-		if (vgpu_error_sticky(status))
+		if (vgpu_status_sticky(status))
 			error_keep(&o->context, status);
 		return status;
 	}

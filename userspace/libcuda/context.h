@@ -18,9 +18,6 @@ CUresult vgpu_contexts_init(void);
 /* A notice of an error came: keep it for the context it belongs to. */
 void vgpu_context_error(struct vgpu_session *s, const struct vgpu_notice_error *n);
 
-/* @status came from the GPU and stays until the context is reset. */
-bool vgpu_error_sticky(CUresult status);
-
 /*
  * What a call that waited for the GPU in @ctx returns when its own status is
  * @status: a fault is remembered; an earlier error is handed out.

@@ -6,6 +6,7 @@
  * allowed, is staged like pageable memory.
  */
 #include <errno.h>
+#include <sys/prctl.h>
 #include "libcuda/memory.h"
 
 #define ALLOC_FLAGS	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | \
@@ -73,6 +74,22 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
 	return r;
 }
 
+/*
+ * Ask the worker whether it can reach the pages. Yama lets only a parent look
+ * into a process, or whom that names, with all descendants: here the server.
+ */
+static CUresult registration_ask(struct vgpu_call_place *p, uint64_t start, size_t size,
+				 unsigned int flags)
+{
+	CUresult r = vgpu_call_cuMemHostRegister_v2(p->session, p->ctx, p->flags, start, size,
+						    flags);
+	int server = vgpu_channel_peer_pid(p->session->channel);
+
+	if (r != CUDA_ERROR_NOT_PERMITTED || !server || prctl(PR_SET_PTRACER, server))
+		return r;
+	return vgpu_call_cuMemHostRegister_v2(p->session, p->ctx, p->flags, start, size, flags);
+}
+
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, unsigned int flags)
 {
 	struct vgpu_call_place p;
@@ -88,8 +105,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, un
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & ~REGISTER_FLAGS)	/* I/O memory and read-only pages of this host */
 		return CUDA_ERROR_NOT_SUPPORTED;
-	r = vgpu_call_cuMemHostRegister_v2(p.session, p.ctx, p.flags, (uintptr_t)ptr, bytesize,
-					   flags);
+	r = registration_ask(&p, (uintptr_t)ptr, bytesize, flags);
 	if (r && r != CUDA_ERROR_NOT_PERMITTED)
 		return r;
 	m = (struct vgpu_memory){
@@ -105,9 +121,26 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, un
 	return CUDA_SUCCESS;
 }
 
+struct contexts {
+	struct vgpu_session	*session;
+	uint64_t		handles[256];
+	unsigned		n;
+};
+
+static void context_note(struct vgpu_object *o, void *arg)
+{
+	uint64_t handle = atomic_load_explicit(&o->handle, memory_order_relaxed);
+	struct contexts *c = arg;
+
+	if (vgpu_handle_kind(handle) == VGPU_KIND_CONTEXT && o->session == c->session &&
+	    o->context.active && c->n < 256)
+		c->handles[c->n++] = handle;
+}
+
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
 {
 	struct vgpu_call_place p;
+	struct contexts c = { .n = 0 };
 	struct vgpu_memory m;
 	CUresult r;
 
@@ -118,8 +151,15 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
 		return CUDA_SUCCESS;
 	if (!vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_REGISTERED, &m))
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-	/* The worker may still copy from or to these pages. */
-	return vgpu_call_cuCtxSynchronize(m.session, m.ctx, p.flags);
+	/* The worker may still copy from or to these pages, for any context. */
+	c.session = m.session;
+	vgpu_objects_each(context_note, &c);
+	for (unsigned i = 0; i < c.n; i++) {
+		CUresult one = vgpu_call_cuCtxSynchronize(m.session, c.handles[i], p.flags);
+
+		r = r ? r : one;
+	}
+	return r;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostGetDevicePointer_v2(CUdeviceptr *dptr, void *ptr,

@@ -34,9 +34,10 @@ static bool capability(struct vgpu_session *s, int *major, int *minor)
  * The bytes are copied before they are hashed: what is sent must be what was
  * hashed, whatever another thread of the app does to its memory.
  */
-CUresult vgpu_image_prepare(struct vgpu_session *s, const void *code, struct vgpu_image *image)
+CUresult vgpu_image_prepare(struct vgpu_session *s, const void *code, bool part,
+			    struct vgpu_image *image)
 {
-	struct cudafront_image found;
+	struct cudafront_image found, one;
 	int major, minor;
 	SHA256_CTX sha;
 	CUresult r;
@@ -44,6 +45,10 @@ CUresult vgpu_image_prepare(struct vgpu_session *s, const void *code, struct vgp
 	if (!code)
 		return CUDA_ERROR_INVALID_VALUE;
 	r = cudafront_image_find(code, &found);
+	if (!r && part) {
+		r = cudafront_image_part(&found, &one);
+		found = one;
+	}
 	if (r)
 		return r;
 	image->own = NULL;

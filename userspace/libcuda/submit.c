@@ -123,6 +123,12 @@ CUresult vgpu_submit_lost(struct vgpu_session *s)
 	return vgpu_forked ? CUDA_ERROR_NOT_INITIALIZED : CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 
+CUresult vgpu_submit_broken(struct vgpu_session *s)
+{
+	vgpu_channel_shutdown(s->channel);
+	return vgpu_submit_lost(s);
+}
+
 CUresult vgpu_upload(struct vgpu_session *s, const void *bytes, size_t length, uint64_t *pos)
 {
 	void *place;

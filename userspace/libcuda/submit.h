@@ -25,6 +25,9 @@ CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode,
 /* What a call returns when the channel is lost. */
 CUresult vgpu_submit_lost(struct vgpu_session *s);
 
+/* The same, for a reply that breaks the format: the channel is given up. */
+CUresult vgpu_submit_broken(struct vgpu_session *s);
+
 /* Handle what has arrived, if nobody else is at it. */
 void vgpu_receive(struct vgpu_session *s);
 

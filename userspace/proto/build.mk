@@ -23,7 +23,7 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c | $(GEN) cuda-headers
 # $(call gen-objects,names): the objects of generated C files
 gen-objects = $(patsubst %,$(B)/obj/gen/%.o,$(1))
 
-PROTO_OBJS := $(call objects,userspace/proto,hello.c) $(call gen-objects,calls)
+PROTO_OBJS := $(call objects,userspace/proto) $(call gen-objects,calls)
 SERVE_OBJS := $(call gen-objects,serve driver)
 # softgpu exports the same symbols as libcuda; both link with gen/exports.map.
 FRONT_GEN_OBJS := $(call gen-objects,unsupported procs)

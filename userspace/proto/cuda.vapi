@@ -221,7 +221,7 @@ call 0x04a cuMemHostRegister_v2
 	in	size	bytesize	min=1
 	in	u32	Flags	mask=0xf
 
-# ---- copies; what an API call becomes is decided in userspace/libcuda/memcpy.c ----
+# ---- copies; what an API call becomes is decided in userspace/libcuda/copy.c ----
 
 # One chunk of host memory, copied to the up ring by the client.
 call 0x060 vgpu_memcpy_up

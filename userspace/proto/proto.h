@@ -151,6 +151,9 @@ struct vgpu_notice_error {
 	uint32_t		opcode;
 };
 
+/* A CUresult that came from the GPU and stays until the context is reset. (status.c) */
+bool vgpu_status_sticky(uint32_t status);
+
 /* Bytes for a transfer that a waiting call named. */
 struct vgpu_notice_data {
 	struct vgpu_record	r;

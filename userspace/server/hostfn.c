@@ -55,7 +55,7 @@ CUresult vgpu_hook_cuLaunchHostFunc(struct vgpu_worker *w, const struct vgpu_req
 {
 	struct vgpu_hostfn *f;
 	CUstream s;
-	CUresult r = vgpu_stream_get(w, hStream, &s);
+	CUresult r = vgpu_stream_own(w, hStream, &s);
 
 	if (r)
 		return r;

@@ -193,18 +193,51 @@ static void CUDA_CB gate(void *arg)
 	free(c);
 }
 
+/* ---- small copies ---- */
+
+#define SMALL		(64u << 10)
+
+/*
+ * A small copy on a stream that has nothing to do: the stream has got there,
+ * so the dispatcher copies at once. It waits for that copy and nothing else.
+ */
+static CUresult copy_small(struct vgpu_worker *w, unsigned way, CUdeviceptr dev, uint64_t address,
+			   size_t length, CUstream s)
+{
+	struct vgpu_context *ctx = vgpu_thread.context;
+	CUresult r = CUDA_SUCCESS;
+
+	if (!ctx->small)
+		r = w->driver->cuMemHostAlloc(&ctx->small, SMALL, 0);
+	if (!r && way == VGPU_COPY_TO_DEVICE)
+		r = app_status(vgpu_app_read(w->channel, ctx->small, address, length));
+	if (r)
+		return r;
+	if (way == VGPU_COPY_TO_DEVICE)
+		r = w->driver->cuMemcpyHtoDAsync_v2(dev, ctx->small, length, s);
+	else
+		r = w->driver->cuMemcpyDtoHAsync_v2(ctx->small, dev, length, s);
+	if (!r)
+		r = w->driver->cuStreamSynchronize(s);
+	if (!r && way == VGPU_COPY_TO_HOST)
+		r = app_status(vgpu_app_write(w->channel, address, ctx->small, length));
+	return r;
+}
+
 CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vgpu_request *q,
 					  unsigned int way, CUdeviceptr dev, uint64_t address,
 					  size_t length, uint64_t stream)
 {
 	struct vgpu_page_copy *c;
 	CUstream s;
-	CUresult r = vgpu_stream_get(w, stream, &s);
+	CUresult r = vgpu_stream_own(w, stream, &s);
 
 	if (r)
 		return r;
 	if (address + length < address || dev + length < dev)
 		return CUDA_ERROR_INVALID_VALUE;
+	if (length <= SMALL && vgpu_stream_idle(w, s))
+		return copy_small(w, way, dev, address, length, s);
 	r = copier_start(w);
 	if (r)
 		return r;

@@ -87,28 +87,6 @@ void vgpu_notify(struct vgpu_worker *w, uint16_t opcode, void *record, size_t le
 
 /* ---- errors of asynchronous calls ---- */
 
-bool vgpu_status_sticky(CUresult status)
-{
-	switch (status) {
-	case CUDA_ERROR_ECC_UNCORRECTABLE:
-	case CUDA_ERROR_NVLINK_UNCORRECTABLE:
-	case CUDA_ERROR_ILLEGAL_ADDRESS:
-	case CUDA_ERROR_LAUNCH_TIMEOUT:
-	case CUDA_ERROR_ASSERT:
-	case CUDA_ERROR_HARDWARE_STACK_ERROR:
-	case CUDA_ERROR_ILLEGAL_INSTRUCTION:
-	case CUDA_ERROR_MISALIGNED_ADDRESS:
-	case CUDA_ERROR_INVALID_ADDRESS_SPACE:
-	case CUDA_ERROR_INVALID_PC:
-	case CUDA_ERROR_LAUNCH_FAILED:
-	case CUDA_ERROR_EXTERNAL_DEVICE:
-	case CUDA_ERROR_CONTEXT_IS_DESTROYED:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool seen(struct vgpu_worker *w, uint64_t ctx, CUresult status)
 {
 	const unsigned room = sizeof(w->errors) / sizeof(w->errors[0]);

@@ -19,6 +19,13 @@ CUresult vgpu_stream_get(struct vgpu_worker *w, uint64_t wire, CUstream *stream)
 	return r;
 }
 
+CUresult vgpu_stream_own(struct vgpu_worker *w, uint64_t wire, CUstream *stream)
+{
+	if (wire && vgpu_handle_ancestor(w, wire, VGPU_KIND_CONTEXT) != vgpu_thread.context->wire)
+		return CUDA_ERROR_INVALID_HANDLE;
+	return vgpu_stream_get(w, wire, stream);
+}
+
 /* ---- what is waited for is not destroyed ---- */
 
 struct vgpu_wait {
@@ -130,6 +137,11 @@ static CUresult query_stream(struct vgpu_worker *w, void *stream)
 	if (stream == CU_STREAM_LEGACY)
 		return vgpu_context_query(w, vgpu_thread.context);
 	return w->driver->cuStreamQuery(stream);
+}
+
+bool vgpu_stream_idle(struct vgpu_worker *w, CUstream stream)
+{
+	return query_stream(w, stream) == CUDA_SUCCESS;
 }
 
 static CUresult query_event(struct vgpu_worker *w, void *event)

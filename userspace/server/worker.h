@@ -218,7 +218,6 @@ void vgpu_notify(struct vgpu_worker *w, uint16_t opcode, void *record, size_t le
 void vgpu_error(struct vgpu_worker *w, uint64_t ctx, CUresult status, uint64_t seq,
 		uint16_t opcode);
 void vgpu_errors_forget(struct vgpu_worker *w, uint64_t ctx);
-bool vgpu_status_sticky(CUresult status);
 
 void vgpu_lane_init(struct vgpu_lane *l);
 void vgpu_lane_enter(struct vgpu_lane *l);
@@ -357,6 +356,7 @@ struct vgpu_context {
 		void		*bytes[2];
 		CUevent		copied[2];
 	}			staging;	/* pages.c, the copier only */
+	void			*small;		/* pages.c, the dispatcher only */
 };
 
 /* Make the context of that wire number current on this thread. */
@@ -393,6 +393,15 @@ void vgpu_callback_remove(struct vgpu_callback *c);
 
 /* The driver's stream of a wire number; 0: the legacy one. */
 CUresult vgpu_stream_get(struct vgpu_worker *w, uint64_t wire, CUstream *stream);
+
+/*
+ * The same, but of the call's own context only: what is left with the driver
+ * ends with that one.
+ */
+CUresult vgpu_stream_own(struct vgpu_worker *w, uint64_t wire, CUstream *stream);
+
+/* Has the stream done all it was given? In the dispatcher it stays so for the call. */
+bool vgpu_stream_idle(struct vgpu_worker *w, CUstream stream);
 
 /* ---- rings.c: the bulk rings as page-locked memory ---- */
 

@@ -15,18 +15,9 @@
 #include "cudafront/cudafront.h"
 
 #define TARGET	(API_CC_MAJOR * 10 + API_CC_MINOR)
-#define PRELINKED_MAX	4096
 
 /* What a container without any entry amounts to; nvcc makes such for its linker. */
 static const char empty_ptx[] = ".version 6.0\n.target sm_30\n.address_size 64\n";
-
-/* As nvcc lays it out; see the container's description in the documentation. */
-struct wrapper {
-	uint32_t	magic;
-	uint32_t	version;
-	const void	*container;
-	const void	*prelinked;	/* version 2: array of containers, NULL at its end */
-};
 
 static CUresult copy_text(const char *text, size_t length, char **ptx, size_t *out)
 {
@@ -71,39 +62,9 @@ static CUresult container_ptx(const void *start, size_t length, char **ptx, size
 	return CUDA_SUCCESS;
 }
 
-/*
- * Relocatable device code: the linked container holds machine code alone, but
- * the wrapper still names what went into the link. One piece of PTX there is
- * as good as linked; several would need a linker.
- */
-static CUresult prelinked_ptx(const struct wrapper *w, char **ptx, size_t *length)
-{
-	const void *const *containers = w->prelinked;
-	struct cudafront_image image;
-	CUresult result = CUDA_ERROR_NO_BINARY_FOR_GPU;
-	size_t got;
-	char *text;
-
-	for (unsigned i = 0; containers && containers[i] && i < PRELINKED_MAX; i++) {
-		if (cudafront_image_find(containers[i], &image) != CUDA_SUCCESS ||
-		    container_ptx(image.start, image.length, &text, &got) != CUDA_SUCCESS)
-			continue;
-		if (result == CUDA_SUCCESS) {
-			free(text);
-			free(*ptx);
-			return CUDA_ERROR_NO_BINARY_FOR_GPU;
-		}
-		*ptx = text;
-		*length = got;
-		result = CUDA_SUCCESS;
-	}
-	return result;
-}
-
 CUresult api_image_ptx(const void *code, char **ptx, size_t *length)
 {
-	struct cudafront_image image;
-	const struct wrapper *w = code;
+	struct cudafront_image image, part;
 	CUresult result;
 
 	if (!code)
@@ -123,8 +84,8 @@ CUresult api_image_ptx(const void *code, char **ptx, size_t *length)
 		return CUDA_ERROR_INVALID_IMAGE;
 	}
 	result = container_ptx(image.start, image.length, ptx, length);
-	if (result == CUDA_ERROR_NO_BINARY_FOR_GPU && image.start != code && w->version == 2)
-		result = prelinked_ptx(w, ptx, length);
+	if (result == CUDA_ERROR_NO_BINARY_FOR_GPU && !cudafront_image_part(&image, &part))
+		result = container_ptx(part.start, part.length, ptx, length);
 	return result;
 }
 

@@ -78,14 +78,14 @@ CUresult vgpu_call_vgpu_ask(struct vgpu_session *session, uint64_t current, unsi
 	r = vgpu_submit_wait(session, current, VGPU_OP_vgpu_ask, call_flags | VGPU_CALL_REPLY,
 			     &reply, sizeof(reply), &got);
 	if (got < sizeof(*out))
-		return r ? r : vgpu_submit_lost(session);
+		return r ? r : vgpu_submit_broken(session);
 	cursor = vgpu_cursor(out, sizeof(*out), got);
 	if (!vgpu_cursor_copy(&cursor, out->text_len, sizeof(reply.text), text, text_len))
-		return vgpu_submit_lost(session);
+		return vgpu_submit_broken(session);
 	if (!vgpu_cursor_copy(&cursor, out->more_len, sizeof(reply.more), more, more_len))
-		return vgpu_submit_lost(session);
+		return vgpu_submit_broken(session);
 	if (!vgpu_cursor_done(&cursor))
-		return vgpu_submit_lost(session);
+		return vgpu_submit_broken(session);
 	if (r)
 		return r;
 	if (count)
@@ -112,7 +112,7 @@ CUresult vgpu_call_cuCtxGetCacheConfig(struct vgpu_session *session, uint64_t cu
 	if (r)
 		return r;
 	if (got != sizeof(*out))
-		return vgpu_submit_lost(session);
+		return vgpu_submit_broken(session);
 	if (pconfig)
 		*pconfig = (CUfunc_cache)out->pconfig;
 	return CUDA_SUCCESS;
@@ -175,7 +175,7 @@ CUresult vgpu_call_cuModuleGetGlobal_v2(struct vgpu_session *session, uint64_t c
 	if (r)
 		return r;
 	if (got != sizeof(*out))
-		return vgpu_submit_lost(session);
+		return vgpu_submit_broken(session);
 	if (dptr)
 		*dptr = out->dptr;
 	if (bytes)
