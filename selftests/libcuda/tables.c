@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "libcuda/code.h"
 #include "libcuda/memory.h"
+#include "libcuda/output.h"
 #include "libcuda/steer.h"
 #include "test.h"
 
@@ -243,6 +245,36 @@ TEST(jit_options_travel_or_are_refused)
 	CHECK(!log[0] && !v[2]);
 	CHECK_EQ(vgpu_jit_begin(&jit, 1, pointer, v), CUDA_ERROR_NOT_SUPPORTED);
 	CHECK_EQ(vgpu_jit_begin(&jit, 1, NULL, v), CUDA_ERROR_INVALID_VALUE);
+}
+
+/* ---- output of kernels ---- */
+
+TEST(output_is_kept_then_written_in_order)
+{
+	static char much[600 << 10], got[8];
+	FILE *file = tmpfile();
+	int out = dup(1);
+
+	REQUIRE(file && out >= 0);
+	fflush(stdout);
+	dup2(fileno(file), 1);
+	vgpu_output_keep(1, "ab", 2);
+	vgpu_output_keep(1, "c", 1);
+	vgpu_output_write();
+	vgpu_output_write();
+	dup2(out, 1);
+	CHECK_EQ(pread(fileno(file), got, sizeof(got), 0), 3);
+	CHECK(!strcmp(got, "abc"));
+	dup2(fileno(file), 1);
+	vgpu_output_keep(1, much, sizeof(much));
+	CHECK(!vgpu_output_full());
+	vgpu_output_keep(1, much, sizeof(much));
+	CHECK(vgpu_output_full());
+	vgpu_output_write();
+	CHECK(!vgpu_output_full());
+	dup2(out, 1);
+	close(out);
+	fclose(file);
 }
 
 int main(int argc, char **argv)

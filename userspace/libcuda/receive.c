@@ -11,6 +11,7 @@
 #include <string.h>
 #include "libcuda/context.h"
 #include "libcuda/hostfn.h"
+#include "libcuda/output.h"
 #include "libcuda/receive.h"
 #include "libcuda/submit.h"
 
@@ -118,13 +119,10 @@ static bool data(struct vgpu_session *s, const struct vgpu_notice_data *n, size_
 static bool output(struct vgpu_session *s, const struct vgpu_notice_output *n, size_t length)
 {
 	const void *bytes = length == sizeof(*n) ? chunk_at(s, &n->chunk) : NULL;
-	FILE *to = n->fd == 2 ? stderr : stdout;
 
 	if (!bytes)
 		return false;
-	/* Through stdio, to stay in order with what the app itself printed. */
-	fwrite(bytes, 1, n->chunk.length, to);
-	fflush(to);
+	vgpu_output_keep(n->fd, bytes, n->chunk.length);
 	vgpu_bytes_release(s->channel, n->chunk.pos, n->chunk.length);
 	return true;
 }
@@ -155,7 +153,8 @@ static void receive_all(struct vgpu_session *s)
 {
 	int n;
 
-	while ((n = vgpu_record_receive(s->channel, s->record, s->record_room)) > 0) {
+	while (!vgpu_output_full() &&
+	       (n = vgpu_record_receive(s->channel, s->record, s->record_room)) > 0) {
 		if (deliver(s, n))
 			continue;
 		fprintf(stderr, "vgpu: the worker sent a record that makes no sense (opcode %u)\n",
@@ -173,13 +172,15 @@ void vgpu_receive(struct vgpu_session *s)
 			return;
 		receive_all(s);
 		pthread_mutex_unlock(&s->receive);
+		vgpu_output_write();
 		/*
 		 * A record may have come after the last look, and its waiter
 		 * gone to sleep because the lock was held: look once more,
 		 * not before the unlock can be seen.
 		 */
 		atomic_thread_fence(memory_order_seq_cst);
-	} while (vgpu_record_pending(s->channel) && !vgpu_channel_lost(s->channel));
+	} while (vgpu_record_pending(s->channel) && !vgpu_channel_lost(s->channel) &&
+		 !vgpu_output_full());
 }
 
 struct until {

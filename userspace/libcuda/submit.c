@@ -3,6 +3,7 @@
 #include <string.h>
 #include "gen/calls.h"
 #include "libcuda/context.h"
+#include "libcuda/output.h"
 #include "libcuda/receive.h"
 #include "libcuda/submit.h"
 
@@ -107,6 +108,9 @@ CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode,
 	pthread_mutex_unlock(&s->submit);
 	vgpu_channel_wait(s->channel, wait_ready, &w, -1);
 	vgpu_wait_remove(&w);
+	vgpu_output_write();
+	if (vgpu_record_pending(s->channel))	/* left by who found too much kept */
+		vgpu_receive(s);
 	if (!vgpu_wait_done(&w))
 		return vgpu_submit_lost(s);
 	*length = w.length;
