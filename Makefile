@@ -75,7 +75,7 @@ $(B)/obj/%.o: %.c | $(GEN) cuda-headers
 cuda-headers:
 	@test -f $(CUDA_HOME)/include/cuda.h || { \
 	echo "vgpu: no cuda.h in $(CUDA_HOME)/include: install NVIDIA's CUDA toolkit" \
-	     "(12.4 or newer) or set CUDA_HOME" >&2; exit 1; }
+	     "(13.0 or newer) or set CUDA_HOME" >&2; exit 1; }
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
