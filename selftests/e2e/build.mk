@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # CUDA programs that check themselves, each built as a user would: with the
 # defaults (static), with the shared runtime library, and with a default stream
-# per thread (ptds); a few as relocatable device code (rdc). Some are linked with older runtimes as well, if those
-# could be fetched. They are not instrumented, so SAN builds share them.
+# per thread (ptds); a few as relocatable device code (rdc). Some are linked with
+# older runtimes as well, if those could be fetched. They are not instrumented,
+# so SAN builds share them.
 
 E2E_SRC		:= selftests/e2e/programs
 E2E_B		?= $(if $(SAN),build,$(B))/e2e

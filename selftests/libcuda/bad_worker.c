@@ -395,14 +395,14 @@ static void set_flag(void *flag)
 static int app_hostfn(void)
 {
 	const struct vgpu_notice_hostfn n = { .token = 1 };
-	static bool called;
+	static _Atomic bool called;
 
 	if (context() || cuLaunchHostFunc(NULL, set_flag, &called))
 		return 100;
 	usleep(200000);		/* the thread sleeps by now */
 	if (called || !vgpu_hostfn_due(vgpu_device_get(0)->session, &n))
 		return 101;
-	for (int i = 0; i < 200 && !*(volatile bool *)&called; i++)
+	for (int i = 0; i < 200 && !called; i++)
 		usleep(10000);
 	return called ? 0 : 102;
 }
@@ -427,7 +427,7 @@ TEST(host_function_that_another_thread_received)
 static int app_hostfn_reset(void)
 {
 	const struct vgpu_notice_hostfn n = { .token = 1 };
-	static bool called;
+	static _Atomic bool called;
 
 	if (context() || cuLaunchHostFunc(NULL, set_flag, &called) ||
 	    cuDevicePrimaryCtxReset_v2(0))

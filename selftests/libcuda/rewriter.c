@@ -61,6 +61,7 @@ static bool server_start(void)
 	posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", 1, 0);
 	if (posix_spawn(&server, program, &fa, NULL, argv, environ))
 		return false;
+	posix_spawn_file_actions_destroy(&fa);
 	close(fds[1]);
 	out = fdopen(fds[0], "r");
 	return fgets(line, sizeof(line), out) && strstr(line, "ready");
