@@ -389,7 +389,7 @@ TEST(host_function_that_nobody_gave)
  */
 static void set_flag(void *flag)
 {
-	*(volatile bool *)flag = true;
+	*(_Atomic bool *)flag = true;
 }
 
 static int app_hostfn(void)
