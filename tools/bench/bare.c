@@ -77,6 +77,17 @@ static void fill_random(uint8_t *p, size_t n)
 	}
 }
 
+static double copy_rate(uint8_t *to, const uint8_t *from, size_t size, unsigned n)
+{
+	uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(to, from, size);
+		__asm__ volatile("" ::: "memory");
+	}
+	return (double)size * n / (clock_ns(CLOCK_MONOTONIC) - t);
+}
+
 static int copies(void)
 {
 	uint8_t *from = malloc(COPY_MAX), *to = malloc(COPY_MAX);
@@ -87,16 +98,11 @@ static int copies(void)
 	memset(to, 1, COPY_MAX);
 	for (size_t size = COPY_MIN; size <= COPY_MAX; size *= COPY_STEP) {
 		unsigned n = copy_repeats(size);
-		uint64_t t;
 
 		memcpy(to, from, size);
-		t = clock_ns(CLOCK_MONOTONIC);
-		for (unsigned i = 0; i < n; i++) {
-			memcpy(to, from, size);
-			__asm__ volatile("" ::: "memory");
-		}
-		t = clock_ns(CLOCK_MONOTONIC) - t;
-		printf("memcpy %zu %.3f\n", size, (double)size * n / t);
+		printf("memcpy %zu %.3f\n", size,
+		       median3(copy_rate(to, from, size, n), copy_rate(to, from, size, n),
+			       copy_rate(to, from, size, n)));
 	}
 	return 0;
 }

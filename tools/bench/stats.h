@@ -29,6 +29,14 @@ static inline uint64_t percentile(uint64_t *v, size_t n, unsigned percent)
 	return v[(n - 1) * percent / 100];
 }
 
+/* The middle one of three measurements: one may meet a busy machine. */
+static inline double median3(double a, double b, double c)
+{
+	double low = a < b ? a : b, high = a < b ? b : a;
+
+	return c < low ? low : c > high ? high : c;
+}
+
 /* Sizes of copies: 4 KiB, 16 KiB, ... 256 MiB. */
 #define COPY_MIN	(4ul << 10)
 #define COPY_MAX	(256ul << 20)
