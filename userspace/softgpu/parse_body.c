@@ -217,6 +217,7 @@ static uint32_t symbol_register(const struct sg_symbol *sym, const struct sg_tok
 	return sym->reg + n;
 }
 
+/* The token at hand is a T_IDENT. */
 static void operand_name(struct sg_parser *p, struct ptx_opd *o)
 {
 	struct sg_token name = p->lex.token;
@@ -244,7 +245,8 @@ static void operand_pair(struct sg_parser *p, struct ptx_opd *o)
 {
 	struct ptx_opd second = { 0 };
 
-	operand_name(p, &second);
+	if (p->lex.token.tok == T_IDENT)
+		operand_name(p, &second);
 	if (second.kind == PO_SINK)
 		o->pair_sink = true;
 	else if (second.kind == PO_REG)
@@ -307,9 +309,10 @@ static void parse_operand(struct sg_parser *p, struct ptx_opd *o, struct opd_poo
 	} else if (sg_take_punct(p, '[')) {
 		operand_memory(p, o);
 	} else if (sg_take_punct(p, '!')) {
-		if (p->lex.token.tok != T_IDENT)
+		if (p->lex.token.tok == T_IDENT)
+			operand_name(p, o);
+		else
 			sg_parse_fail(p, "a predicate expected");
-		operand_name(p, o);
 		o->neg = true;
 	} else if (p->lex.token.tok == T_IDENT) {
 		operand_name(p, o);
