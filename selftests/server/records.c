@@ -344,6 +344,27 @@ TEST(a_refused_copy_gives_its_place_back)
 	end(s);
 }
 
+/* More of them would fit into up than chunks that are where chunks may be. */
+TEST(a_chunk_begins_where_chunks_may)
+{
+	struct session *s = begin();
+	uint64_t pos;
+
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	REQUIRE(put(s, 256, &pos, WAIT_MS));
+	for (int i = 1; i < 64; i++)
+		SEND(s, vgpu_memcpy_up, 0, .q.ctx = CTX, .dst = (uintptr_t)fake_memory,
+		     .data = { .pos = pos + i, .length = 1 });
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	CHECK_EQ(s->errors, 63);
+	CHECK_EQ(fake.copied, 0);
+	SEND(s, vgpu_memcpy_up, 0, .q.ctx = CTX, .dst = (uintptr_t)fake_memory,
+	     .data = { .pos = pos, .length = 256 });
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	CHECK_EQ(fake.copied, 1);
+	end(s);
+}
+
 /* ---- errors ---- */
 
 TEST(a_fault_is_told_once_until_the_reset)

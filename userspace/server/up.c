@@ -217,7 +217,8 @@ const void *vgpu_up_chunk(struct vgpu_worker *w, const struct vgpu_chunk *c)
 	const void *bytes = NULL;
 
 	up->taken = true;
-	if (c->pos < up->end)
+	/* The ring of batches has room for chunks that begin where chunks may. */
+	if (c->pos < up->end || c->pos % VGPU_CHUNK_ALIGN)
 		return NULL;
 	pthread_mutex_lock(&up->lock);
 	bytes = vgpu_bytes_at(w->channel, c->pos, c->length);
