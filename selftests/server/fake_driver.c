@@ -33,6 +33,11 @@ static CUresult retain(CUcontext *ctx, CUdevice dev)
 	return CUDA_SUCCESS;
 }
 
+static CUresult create(CUcontext *ctx, unsigned flags, CUdevice dev)
+{
+	return retain(ctx, dev);
+}
+
 static CUresult end_primary(CUdevice dev)
 {
 	fake.ended++;
@@ -142,8 +147,9 @@ static CUresult event_record(CUevent e, CUstream s)
 	return CUDA_SUCCESS;
 }
 
-static CUresult stream_any(CUstream s)
+static CUresult stream_destroy(CUstream s)
 {
+	fake.destroyed++;
 	return CUDA_SUCCESS;
 }
 
@@ -152,8 +158,9 @@ static CUresult stream_wait(CUstream s)
 	return wait_idle();
 }
 
-static CUresult event_any(CUevent e)
+static CUresult event_destroy(CUevent e)
 {
+	fake.destroyed++;
 	return CUDA_SUCCESS;
 }
 
@@ -253,6 +260,7 @@ void fake_driver(struct vgpu_driver *d)
 		memcpy((char *)d + i, &none, sizeof(none));
 	d->cuCtxSetCurrent = set_current;
 	d->cuDevicePrimaryCtxRetain = retain;
+	d->cuCtxCreate_v2 = create;
 	d->cuDevicePrimaryCtxReset_v2 = end_primary;
 	d->cuDevicePrimaryCtxRelease_v2 = release;
 	d->cuCtxSynchronize = wait_idle;
@@ -265,11 +273,11 @@ void fake_driver(struct vgpu_driver *d)
 	d->cuMemcpyDtoHAsync_v2 = to_host;
 	d->cuMemsetD8Async = memset8;
 	d->cuStreamCreateWithPriority = stream_create;
-	d->cuStreamDestroy_v2 = stream_any;
+	d->cuStreamDestroy_v2 = stream_destroy;
 	d->cuStreamSynchronize = stream_wait;
 	d->cuStreamQuery = stream_ready;
 	d->cuEventCreate = event_create;
-	d->cuEventDestroy_v2 = event_any;
+	d->cuEventDestroy_v2 = event_destroy;
 	d->cuEventRecord = event_record;
 	d->cuEventQuery = event_ready;
 	d->cuEventSynchronize = event_wait;

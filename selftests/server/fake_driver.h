@@ -20,6 +20,7 @@ struct fake {
 	_Atomic int	loaded;
 	_Atomic int	ended;		/* contexts */
 	_Atomic int	waiting;	/* threads inside a synchronise */
+	_Atomic int	destroyed;	/* streams and events */
 	_Atomic int	waited_ended;	/* contexts that ended while one was */
 	const char	*prints;	/* what a synchronise prints on fd 1 */
 };

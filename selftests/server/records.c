@@ -391,6 +391,66 @@ TEST(a_fault_is_told_once_until_the_reset)
 	end(s);
 }
 
+/* In whichever order. */
+static void both_succeed(struct session *s, uint64_t a, uint64_t b)
+{
+	struct vgpu_completion *c = (void *)s->got;
+	int answers = 0;
+
+	while (answers < 2 && next(s, WAIT_MS)) {
+		if (c->r.opcode >= 0xf000 || (c->seq != a && c->seq != b))
+			continue;
+		CHECK_EQ(c->status, CUDA_SUCCESS);
+		answers++;
+	}
+	CHECK_EQ(answers, 2);
+}
+
+/* The client waits for no answer to a destroy, and gives the number's slot to another. */
+TEST(a_stream_ends_whatever_its_context_says)
+{
+	uint64_t one = vgpu_handle_make(VGPU_KIND_STREAM, 1, 5);
+	uint64_t two = vgpu_handle_make(VGPU_KIND_STREAM, 2, 5);
+	struct session *s = begin();
+
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	SEND(s, cuStreamCreateWithPriority, 0, .q.ctx = CTX, .phStream = one);
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	/* A context that is not, and a capture mode that there is not. */
+	SEND(s, cuStreamDestroy_v2, 0x6, .hStream = one);
+	SEND(s, cuStreamCreateWithPriority, 0, .q.ctx = CTX, .phStream = two);
+	CHECK_EQ(status_of(s, SEND(s, cuStreamQuery, REPLY, .q.ctx = CTX, .hStream = two)),
+		 CUDA_SUCCESS);
+	CHECK_EQ(s->errors, 0);
+	CHECK_EQ(fake.destroyed, 1);
+	end(s);
+}
+
+/* A stream of one context, waited for in another: not ended under the one who waits. */
+TEST(who_waits_holds_the_context_of_what_is_waited_for)
+{
+	uint64_t other = vgpu_handle_make(VGPU_KIND_CONTEXT, 1, 6);
+	uint64_t stream = vgpu_handle_make(VGPU_KIND_STREAM, 1, 7), waits, ends;
+	struct session *s = begin();
+
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK_EQ(status_of(s, SEND(s, cuCtxCreate_v2, REPLY, .pctx = other)), CUDA_SUCCESS);
+	SEND(s, cuStreamCreateWithPriority, 0, .q.ctx = CTX, .phStream = stream);
+	CHECK_EQ(status_of(s, SEND(s, cuMemGetInfo_v2, REPLY, .q.ctx = other)), CUDA_SUCCESS);
+	fake.busy = true;
+	waits = SEND(s, cuStreamSynchronize, REPLY, .q.ctx = other, .hStream = stream);
+	ends = SEND(s, cuDevicePrimaryCtxReset_v2, REPLY, .dev = 0);
+	usleep(20000);
+	pthread_mutex_lock(&s->w->life);
+	CHECK_EQ(s->w->contexts->wire, other);
+	CHECK_EQ(s->w->contexts->pins, 0);
+	pthread_mutex_unlock(&s->w->life);
+	fake.busy = false;
+	both_succeed(s, waits, ends);
+	CHECK_EQ(fake.waited_ended, 0);
+	end(s);
+}
+
 /* ---- images ---- */
 
 static const char ptx[] = ".version 8.0\n.target sm_75\n.address_size 64\n"
@@ -528,21 +588,6 @@ TEST(launches_are_checked)
 }
 
 /* ---- waiting ---- */
-
-/* In whichever order. */
-static void both_succeed(struct session *s, uint64_t a, uint64_t b)
-{
-	struct vgpu_completion *c = (void *)s->got;
-	int answers = 0;
-
-	while (answers < 2 && next(s, WAIT_MS)) {
-		if (c->r.opcode >= 0xf000 || (c->seq != a && c->seq != b))
-			continue;
-		CHECK_EQ(c->status, CUDA_SUCCESS);
-		answers++;
-	}
-	CHECK_EQ(answers, 2);
-}
 
 TEST(who_waits_does_not_hold_up_others)
 {

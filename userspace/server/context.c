@@ -97,6 +97,13 @@ void vgpu_context_unpin(struct vgpu_worker *w, struct vgpu_context *ctx)
 	pthread_mutex_unlock(&w->life);
 }
 
+struct vgpu_context *vgpu_context_of(struct vgpu_worker *w, uint64_t wire)
+{
+	uint64_t ctx = vgpu_handle_ancestor(w, wire, VGPU_KIND_CONTEXT);
+
+	return to_context(vgpu_handle_object(w, ctx));
+}
+
 struct vgpu_context *vgpu_context_any(struct vgpu_worker *w, int ordinal)
 {
 	struct vgpu_context *c;

@@ -54,21 +54,29 @@ static CUresult capture_mode(struct vgpu_worker *w, unsigned flags)
 	return r;
 }
 
+/*
+ * The client gives these numbers up as it sends the call, and waits for no
+ * answer: they end whatever is the matter with the context or the record's flags.
+ */
+static bool always_ends(unsigned opcode)
+{
+	return opcode == VGPU_OP_cuStreamDestroy_v2 || opcode == VGPU_OP_cuEventDestroy_v2;
+}
+
 CUresult vgpu_serve(struct vgpu_worker *w, const struct vgpu_request *q, size_t length,
 		    struct vgpu_reply *p)
 {
 	const struct vgpu_serve_entry *e = &vgpu_serve_table[q->r.opcode];
-	CUresult r;
+	CUresult r = CUDA_SUCCESS;
 
 	if (!(e->flags & VGPU_SERVE_NOCTX)) {
 		r = vgpu_context_enter(w, q->ctx);
-		if (unlikely(r))
-			return r;
-		if (e->flags & VGPU_SERVE_ASYNC && vgpu_thread.dispatcher)
+		if (!r && e->flags & VGPU_SERVE_ASYNC && vgpu_thread.dispatcher)
 			vgpu_thread.context->issued++;
 	}
-	r = capture_mode(w, q->r.flags);
-	return likely(!r) ? e->serve(w, q, length, p) : r;
+	if (!r)
+		r = capture_mode(w, q->r.flags);
+	return likely(!r) || always_ends(q->r.opcode) ? e->serve(w, q, length, p) : r;
 }
 
 void vgpu_finish(struct vgpu_worker *w, const struct vgpu_request *q, CUresult status,

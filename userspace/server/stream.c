@@ -83,6 +83,7 @@ static bool left_to_waiters(struct vgpu_worker *w, void *driver)
 CUresult vgpu_hook_cuStreamDestroy_v2(struct vgpu_worker *w, const struct vgpu_request *q,
 				      uint64_t hStream)
 {
+	struct vgpu_context *ctx = vgpu_context_of(w, hStream);
 	struct vgpu_object *objects;
 	void *stream;
 	CUresult r = vgpu_handle_take(w, hStream, VGPU_KIND_STREAM, &stream, &objects);
@@ -90,7 +91,7 @@ CUresult vgpu_hook_cuStreamDestroy_v2(struct vgpu_worker *w, const struct vgpu_r
 	if (r)
 		return r;
 	if (w->driver->cuStreamQuery(stream))
-		vgpu_thread.context->orphans++;
+		ctx->orphans++;
 	return left_to_waiters(w, stream) ? CUDA_SUCCESS : w->driver->cuStreamDestroy_v2(stream);
 }
 
@@ -186,10 +187,10 @@ static CUresult waited(struct vgpu_worker *w, struct vgpu_job *job, struct vgpu_
 	return r;
 }
 
+/* @ctx is what @driver ends with, which need not be the call's own context. */
 static CUresult wait_on_helper(struct vgpu_worker *w, const struct vgpu_request *q,
-			       enum vgpu_kind kind, void *driver)
+			       struct vgpu_context *ctx, enum vgpu_kind kind, void *driver)
 {
-	struct vgpu_context *ctx = vgpu_thread.context;
 	struct vgpu_job *job = vgpu_job_create(q, waited);
 	struct vgpu_wait *wait = calloc(1, sizeof(*wait));
 
@@ -211,13 +212,16 @@ static CUresult wait_on_helper(struct vgpu_worker *w, const struct vgpu_request 
 CUresult vgpu_hook_cuStreamSynchronize(struct vgpu_worker *w, const struct vgpu_request *q,
 				       uint64_t hStream)
 {
+	struct vgpu_context *ctx;
 	CUstream stream;
 	CUresult r = vgpu_stream_get(w, hStream, &stream);
 
 	if (!r)
 		r = look(w, query_stream, stream);
-	if (r == CUDA_ERROR_NOT_READY)
-		return wait_on_helper(w, q, VGPU_KIND_STREAM, stream);
+	if (r == CUDA_ERROR_NOT_READY) {
+		ctx = hStream ? vgpu_context_of(w, hStream) : vgpu_thread.context;
+		return wait_on_helper(w, q, ctx, VGPU_KIND_STREAM, stream);
+	}
 	return r ? r : vgpu_output_first(w, q, synchronize(w, VGPU_KIND_STREAM, stream));
 }
 
@@ -230,7 +234,7 @@ CUresult vgpu_hook_cuEventSynchronize(struct vgpu_worker *w, const struct vgpu_r
 	if (!r)
 		r = look(w, query_event, event);
 	if (r == CUDA_ERROR_NOT_READY)
-		return wait_on_helper(w, q, VGPU_KIND_EVENT, event);
+		return wait_on_helper(w, q, vgpu_context_of(w, hEvent), VGPU_KIND_EVENT, event);
 	return r ? r : vgpu_output_first(w, q, synchronize(w, VGPU_KIND_EVENT, event));
 }
 
@@ -244,7 +248,7 @@ CUresult vgpu_hook_cuCtxSynchronize(struct vgpu_worker *w, const struct vgpu_req
 		return CUDA_SUCCESS;
 	r = look(w, query_context, ctx);
 	if (r == CUDA_ERROR_NOT_READY)
-		return wait_on_helper(w, q, VGPU_KIND_CONTEXT, ctx);
+		return wait_on_helper(w, q, ctx, VGPU_KIND_CONTEXT, ctx);
 	if (!r)
 		r = synchronize(w, VGPU_KIND_CONTEXT, ctx);
 	if (!r)

@@ -370,6 +370,8 @@ CUresult vgpu_context_use(struct vgpu_worker *w, struct vgpu_context *ctx);
  */
 void vgpu_context_pin(struct vgpu_worker *w, struct vgpu_context *ctx);
 void vgpu_context_unpin(struct vgpu_worker *w, struct vgpu_context *ctx);
+/* The context that a live handle is below. Dispatcher only. */
+struct vgpu_context *vgpu_context_of(struct vgpu_worker *w, uint64_t wire);
 /* A live context of device @ordinal (-1: of any), pinned; NULL: none. */
 struct vgpu_context *vgpu_context_any(struct vgpu_worker *w, int ordinal);
 /* Everything that was issued in the current context is done? Never waits. Dispatcher only. */
