@@ -24,7 +24,7 @@ static CUresult unsupported(void)
 
 static CUresult set_current(CUcontext ctx)
 {
-	return CUDA_SUCCESS;
+	return ctx ? fake.current_status : CUDA_SUCCESS;
 }
 
 static CUresult retain(CUcontext *ctx, CUdevice dev)

@@ -224,6 +224,36 @@ TEST(contexts_that_are_not)
 	end(s);
 }
 
+TEST(a_context_that_cannot_be_entered_leaves_nothing)
+{
+	struct session *s = begin();
+
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK(s->w->rings.owner);
+	fake.current_status = CUDA_ERROR_ILLEGAL_ADDRESS;
+	CHECK_EQ(reset(s), CUDA_SUCCESS);
+	CHECK(!s->w->rings.owner);
+	fake.current_status = CUDA_SUCCESS;
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK(s->w->rings.owner);
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	end(s);
+}
+
+/* A device has one primary context, also if two ask at once. */
+TEST(a_primary_context_has_one_number)
+{
+	struct session *s = begin();
+	uint64_t other = vgpu_handle_make(VGPU_KIND_CONTEXT, 1, 9);
+
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK_EQ(status_of(s, SEND(s, cuDevicePrimaryCtxRetain, REPLY, .pctx = other)),
+		 CUDA_ERROR_INVALID_VALUE);
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	end(s);
+}
+
 /* Every call, with lengths around the right one, full of ones and of zeros. */
 TEST(lengths_that_lie)
 {

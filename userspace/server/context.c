@@ -238,19 +238,15 @@ static void callbacks_drop(struct vgpu_context *ctx)
 
 /* ---- beginning ---- */
 
-/* @c is the driver's, and current: let @wire name it. */
-static CUresult context_begin(struct vgpu_worker *w, struct vgpu_context *c)
+/* w->life is held. */
+static struct vgpu_context *listed_primary(struct vgpu_worker *w, int ordinal)
 {
-	CUresult r = vgpu_handle_add(w, c->wire, VGPU_KIND_CONTEXT, 0, 0, c->driver, &c->object);
+	struct vgpu_context *c;
 
-	if (r)
-		return r;
-	pthread_mutex_lock(&w->life);
-	c->next = w->contexts;
-	w->contexts = c;
-	pthread_mutex_unlock(&w->life);
-	vgpu_rings_lock(w, c);
-	return CUDA_SUCCESS;
+	for (c = w->contexts; c; c = c->next)
+		if (c->primary && c->ordinal == ordinal)
+			break;
+	return c;
 }
 
 static struct vgpu_context *find_primary(struct vgpu_worker *w, int ordinal)
@@ -258,11 +254,35 @@ static struct vgpu_context *find_primary(struct vgpu_worker *w, int ordinal)
 	struct vgpu_context *c;
 
 	pthread_mutex_lock(&w->life);
-	for (c = w->contexts; c; c = c->next)
-		if (c->primary && c->ordinal == ordinal)
-			break;
+	c = listed_primary(w, ordinal);
 	pthread_mutex_unlock(&w->life);
 	return c;
+}
+
+/* Whoever finds the number finds it listed, too; and a device has one primary context. */
+static CUresult context_list(struct vgpu_worker *w, struct vgpu_context *c)
+{
+	CUresult r = CUDA_ERROR_INVALID_VALUE;
+
+	pthread_mutex_lock(&w->life);
+	if (!c->primary || !listed_primary(w, c->ordinal))
+		r = vgpu_handle_add(w, c->wire, VGPU_KIND_CONTEXT, 0, 0, c->driver, &c->object);
+	if (!r) {
+		c->next = w->contexts;
+		w->contexts = c;
+	}
+	pthread_mutex_unlock(&w->life);
+	return r;
+}
+
+/* @c is the driver's, and current: let its number name it. */
+static CUresult context_begin(struct vgpu_worker *w, struct vgpu_context *c)
+{
+	CUresult r = context_list(w, c);
+
+	if (!r)
+		vgpu_rings_lock(w, c);
+	return r;
 }
 
 CUresult vgpu_hook_cuDevicePrimaryCtxRetain(struct vgpu_worker *w, const struct vgpu_request *q,
@@ -354,13 +374,14 @@ static CUresult context_finish(struct vgpu_worker *w, struct vgpu_job *job, stru
 	CUresult r;
 
 	wait_until_unused(w, c);
+	/* One that cannot be entered has nothing under way, but things of ours. */
 	if (!vgpu_context_use(w, c)) {
 		w->driver->cuCtxSynchronize();
 		/* A host function that was due meanwhile. */
 		wait_until_unused(w, c);
-		vgpu_hostmem_drop(w, c);
-		vgpu_rings_unlock(w, c);
 	}
+	vgpu_hostmem_drop(w, c);
+	vgpu_rings_unlock(w, c);
 	vgpu_memory_drop(w, c);
 	make_none_current(w);
 	r = driver_end(w, c, job->words[0]);

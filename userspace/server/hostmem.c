@@ -42,6 +42,7 @@ static void insert(struct vgpu_worker *w, struct vgpu_hostmem *h)
 	pthread_mutex_unlock(&w->hosts);
 }
 
+/* Out of the table, its context pinned; NULL: not there, or about to end with that. */
 static struct vgpu_hostmem *take(struct vgpu_worker *w, uint64_t handle)
 {
 	struct vgpu_hostmem **p = bucket(w, handle), *h;
@@ -50,8 +51,12 @@ static struct vgpu_hostmem *take(struct vgpu_worker *w, uint64_t handle)
 	while (*p && (*p)->handle != handle)
 		p = &(*p)->next;
 	h = *p;
-	if (h)
+	if (h && atomic_load(&h->ctx->ending))
+		h = NULL;
+	if (h) {
 		*p = h->next;
+		vgpu_context_pin(w, h->ctx);
+	}
 	pthread_mutex_unlock(&w->hosts);
 	return h;
 }
@@ -172,7 +177,6 @@ CUresult vgpu_hook_cuMemFreeHost(struct vgpu_worker *w, const struct vgpu_reques
 		free(job);
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	vgpu_context_pin(w, h->ctx);
 	job->data[0] = h;
 	return vgpu_job_submit(w, job);
 }

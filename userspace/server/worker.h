@@ -11,8 +11,8 @@
  * dispatcher) and then waits for those who may have found it before: helpers by
  * vgpu_helpers_quiesce(), waits by vgpu_context_unused() and stream.c's list.
  *
- * Order of locks: output, down lane, cq. All others nest nothing, but that the
- * lock of a context's events may be taken under up's.
+ * Order of locks: output, down lane, cq; hosts, life, handles. All others nest
+ * nothing, but that the lock of a context's events may be taken under up's.
  */
 #ifndef VGPU_SERVER_WORKER_H
 #define VGPU_SERVER_WORKER_H
