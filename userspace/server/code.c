@@ -285,16 +285,17 @@ CUresult vgpu_hook_cuLibraryGetModule(struct vgpu_worker *w, const struct vgpu_r
 CUresult vgpu_hook_cuKernelGetFunction(struct vgpu_worker *w, const struct vgpu_request *q,
 				       uint64_t pFunc, uint64_t kernel)
 {
+	uint64_t library = vgpu_handle_ancestor(w, kernel, VGPU_KIND_LIBRARY);
 	CUfunction f;
 	void *k;
-	CUresult r = vgpu_handle_get(w, kernel, VGPU_KIND_KERNEL, &k);
+	CUresult r = CUDA_ERROR_INVALID_HANDLE;
 
+	if (library)
+		r = vgpu_handle_get(w, kernel, VGPU_KIND_KERNEL, &k);
 	if (!r)
 		r = w->driver->cuKernelGetFunction(&f, k);
-	if (r)
-		return r;
-	return vgpu_handle_add(w, pFunc, VGPU_KIND_FUNCTION, q->ctx,
-			       vgpu_handle_ancestor(w, kernel, VGPU_KIND_LIBRARY), f, NULL);
+	/* Looked up before: a library that was unloaded meanwhile gets no function. */
+	return r ? r : vgpu_handle_add(w, pFunc, VGPU_KIND_FUNCTION, q->ctx, library, f, NULL);
 }
 
 /* ---- all functions of a module, all kernels of a library ---- */

@@ -33,6 +33,16 @@ static struct vgpu_slot *slot_of(struct vgpu_handles *h, uint64_t wire)
 	return s;
 }
 
+/*
+ * A helper's look may meet the dispatcher's reuse of the slot: what was loaded
+ * from it (acquire, stored with release after its number was cleared) is not of
+ * @wire then.
+ */
+static bool reused(struct vgpu_slot *s, uint64_t wire)
+{
+	return atomic_load_explicit(&s->wire, memory_order_relaxed) != wire;
+}
+
 static bool kind_fits(uint64_t wire, enum vgpu_kind kind)
 {
 	enum vgpu_kind is = vgpu_handle_kind(wire);
@@ -54,8 +64,7 @@ CUresult vgpu_handle_get(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind ki
 	if (unlikely(!s || !kind_fits(wire, kind)))
 		return unknown(kind);
 	driver = atomic_load_explicit(&s->driver, memory_order_acquire);
-	/* A helper's look may meet the dispatcher's reuse of the slot. */
-	if (unlikely(atomic_load_explicit(&s->wire, memory_order_relaxed) != wire))
+	if (unlikely(reused(s, wire)))
 		return unknown(kind);
 	*driver_handle = driver;
 	return CUDA_SUCCESS;
@@ -64,8 +73,11 @@ CUresult vgpu_handle_get(struct vgpu_worker *w, uint64_t wire, enum vgpu_kind ki
 struct vgpu_object *vgpu_handle_object(struct vgpu_worker *w, uint64_t wire)
 {
 	struct vgpu_slot *s = slot_of(&w->handles, wire);
+	struct vgpu_object *o = NULL;
 
-	return s ? atomic_load_explicit(&s->object, memory_order_acquire) : NULL;
+	if (s)
+		o = atomic_load_explicit(&s->object, memory_order_acquire);
+	return o && likely(!reused(s, wire)) ? o : NULL;
 }
 
 /* The slot for a number that is to become live; h->lock is held. */
@@ -141,8 +153,8 @@ static CUresult add(struct vgpu_handles *h, uint64_t wire, uint64_t parent, uint
 		link_below(h, s, vgpu_handle_index(wire) + 1, vgpu_handle_index(parent) + 1);
 	s->library = library ? vgpu_handle_index(library) + 1 : 0;
 	h->of_libraries += library != 0;
-	atomic_store_explicit(&s->object, object, memory_order_relaxed);
-	atomic_store_explicit(&s->driver, driver_handle, memory_order_relaxed);
+	atomic_store_explicit(&s->object, object, memory_order_release);
+	atomic_store_explicit(&s->driver, driver_handle, memory_order_release);
 	atomic_store_explicit(&s->wire, wire, memory_order_release);
 	return CUDA_SUCCESS;
 }
