@@ -91,6 +91,18 @@ static CUresult mem_free(CUdeviceptr ptr)
 
 static CUresult host_register(void *p, size_t n, unsigned flags)
 {
+	return fake.register_status;
+}
+
+static CUresult host_alloc(void **p, size_t n, unsigned flags)
+{
+	*p = malloc(n);
+	return *p ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult host_free(void *p)
+{
+	free(p);
 	return CUDA_SUCCESS;
 }
 
@@ -269,6 +281,8 @@ void fake_driver(struct vgpu_driver *d)
 	d->cuMemFree_v2 = mem_free;
 	d->cuMemHostRegister_v2 = host_register;
 	d->cuMemHostUnregister = host_unregister;
+	d->cuMemHostAlloc = host_alloc;
+	d->cuMemFreeHost = host_free;
 	d->cuMemcpyHtoDAsync_v2 = to_device;
 	d->cuMemcpyDtoHAsync_v2 = to_host;
 	d->cuMemsetD8Async = memset8;

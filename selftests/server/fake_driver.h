@@ -14,6 +14,7 @@ struct fake {
 	_Atomic bool	launch_waits;	/* a launch returns when no host function runs */
 	_Atomic int	hostfns;	/* that run */
 	_Atomic int	current_status;	/* of making a context current */
+	_Atomic int	register_status; /* of locking memory of the worker's own */
 	_Atomic int	copy_status;	/* of asynchronous copies */
 	_Atomic int	memset_status;
 	_Atomic int	copied;		/* copies to the device */

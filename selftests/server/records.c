@@ -374,6 +374,25 @@ TEST(a_refused_copy_gives_its_place_back)
 	end(s);
 }
 
+TEST(a_driver_that_cannot_lock_up_copies_from_a_mirror)
+{
+	struct session *s = begin();
+
+	fake.register_status = CUDA_ERROR_NOT_SUPPORTED;
+	CHECK_EQ(retain(s), CUDA_SUCCESS);
+	CHECK(s->w->rings.mirror);
+	memset(fake_memory, 0, 64u << 10);
+	for (int i = 0; i < 50; i++)
+		REQUIRE(up(s, CTX, 64u << 10, WAIT_MS));
+	CHECK_EQ(info(s), CUDA_SUCCESS);
+	CHECK_EQ(fake.copied, 50);
+	CHECK_EQ(fake_memory[0], 7);
+	CHECK_EQ(fake_memory[(64u << 10) - 1], 7);
+	CHECK_EQ(reset(s), CUDA_SUCCESS);
+	CHECK(!s->w->rings.mirror);
+	end(s);
+}
+
 /* More of them would fit into up than chunks that are where chunks may be. */
 TEST(a_chunk_begins_where_chunks_may)
 {

@@ -60,7 +60,9 @@ void vgpu_rings_unlock(struct vgpu_worker *w, struct vgpu_context *ctx)
 	pthread_mutex_lock(&r->lock);
 	if (r->owner != ctx)
 		goto out;
+	pthread_mutex_lock(&w->up.lock);
 	mirror = atomic_exchange(&r->mirror, NULL);
+	pthread_mutex_unlock(&w->up.lock);
 	vgpu_contexts_drain(w);
 	vgpu_context_use(w, ctx);
 	if (r->up_locked)

@@ -237,15 +237,28 @@ void vgpu_up_used(struct vgpu_worker *w, const struct vgpu_chunk *c)
 	append(w, &b);
 }
 
-/* Where the driver should copy the bytes from. */
-static const void *source(struct vgpu_worker *w, const void *bytes, size_t length)
+/* By the mirror, if it is there still: vgpu_rings_unlock() takes it away under the lock. */
+static CUresult copy_mirrored(struct vgpu_worker *w, CUdeviceptr dst, const void *bytes,
+			      size_t length, CUstream s)
 {
-	uint8_t *mirror = atomic_load(&w->rings.mirror);
+	uint8_t *mirror;
+	CUresult r;
 
-	if (likely(!mirror))
-		return bytes;
-	mirror += (const uint8_t *)bytes - w->rings.up;
-	return memcpy(mirror, bytes, length);
+	pthread_mutex_lock(&w->up.lock);
+	mirror = atomic_load(&w->rings.mirror);
+	if (mirror)
+		bytes = memcpy(mirror + ((const uint8_t *)bytes - w->rings.up), bytes, length);
+	r = w->driver->cuMemcpyHtoDAsync_v2(dst, bytes, length, s);
+	pthread_mutex_unlock(&w->up.lock);
+	return r;
+}
+
+static CUresult copy(struct vgpu_worker *w, CUdeviceptr dst, const void *bytes, size_t length,
+		     CUstream s)
+{
+	if (likely(!atomic_load(&w->rings.mirror)))
+		return w->driver->cuMemcpyHtoDAsync_v2(dst, bytes, length, s);
+	return copy_mirrored(w, dst, bytes, length, s);
 }
 
 CUresult vgpu_hook_vgpu_memcpy_up(struct vgpu_worker *w, const struct vgpu_request *q,
@@ -265,8 +278,7 @@ CUresult vgpu_hook_vgpu_memcpy_up(struct vgpu_worker *w, const struct vgpu_reque
 	if (!r)
 		r = vgpu_context_use(w, ctx);
 	if (!r)
-		r = w->driver->cuMemcpyHtoDAsync_v2(dst, source(w, bytes, data->length),
-						    data->length, s);
+		r = copy(w, dst, bytes, data->length, s);
 	if (r)
 		vgpu_up_used(w, data);
 	else

@@ -11,8 +11,8 @@
  * dispatcher) and then waits for those who may have found it before: helpers by
  * vgpu_helpers_quiesce(), waits by vgpu_context_unused() and stream.c's list.
  *
- * Order of locks: output, down lane, cq; hosts, life, handles. All others nest
- * nothing, but that the lock of a context's events may be taken under up's.
+ * Order of locks: output, down lane, cq; hosts, life, handles; rings, up, a
+ * context's, life. All others nest nothing.
  */
 #ifndef VGPU_SERVER_WORKER_H
 #define VGPU_SERVER_WORKER_H
@@ -107,7 +107,8 @@ struct vgpu_rings {
 	struct vgpu_context	*owner;		/* context that registered them, or NULL */
 	uint8_t			*up, *down;
 	size_t			up_size, down_size;
-	_Atomic(uint8_t *)	mirror;		/* page-locked copy of up if up was refused */
+	/* Page-locked copy of up if up was refused; taken away under up's lock. */
+	_Atomic(uint8_t *)	mirror;
 	bool			up_locked;
 	_Atomic bool		down_locked;
 };
