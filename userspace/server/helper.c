@@ -106,16 +106,16 @@ static void *helper_run(void *arg)
 {
 	struct vgpu_worker *w = arg;
 	struct vgpu_helpers *h = w->helpers;
-	struct vgpu_reply *reply = malloc(sizeof(*reply));
+	struct vgpu_reply reply;
 	struct helper me = {};
 	struct vgpu_job *job;
 
 	pthread_mutex_lock(&h->lock);
 	helper_enlist(h, &me);
-	while (reply && (job = next_job(h))) {
+	while ((job = next_job(h))) {
 		me.whole = job->run ? 0 : job->number;
 		pthread_mutex_unlock(&h->lock);
-		run_job(w, job, reply);
+		run_job(w, job, &reply);
 		pthread_mutex_lock(&h->lock);
 		if (me.whole && h->watched)
 			pthread_cond_broadcast(&h->over);
@@ -123,7 +123,6 @@ static void *helper_run(void *arg)
 	}
 	helper_leave(h, &me);
 	pthread_mutex_unlock(&h->lock);
-	free(reply);
 	return NULL;
 }
 
