@@ -132,6 +132,19 @@ CUresult vgpu_wire_function(struct vgpu_call_place *p, CUfunction function, uint
 	return wire(p, function, VGPU_KIND_FUNCTION, number);
 }
 
+/* What is done on a stream is done in its context, whichever is current. */
+static CUresult stream_wire(struct vgpu_call_place *p, CUstream stream, uint64_t *number)
+{
+	CUresult r = wire(p, stream, VGPU_KIND_STREAM, number);
+	struct vgpu_object *o = r ? NULL : vgpu_object_get(*number, VGPU_KIND_STREAM);
+
+	if (!o || o->ctx == p->ctx)
+		return r;
+	p->ctx = o->ctx;
+	p->context = vgpu_object_get(o->ctx, VGPU_KIND_CONTEXT);
+	return p->context ? (CUresult)p->context->context.sticky : CUDA_ERROR_INVALID_HANDLE;
+}
+
 CUresult vgpu_wire_stream(struct vgpu_call_place *p, CUstream stream, uint64_t *number)
 {
 	if (stream == NULL || stream == CU_STREAM_LEGACY) {
@@ -140,5 +153,5 @@ CUresult vgpu_wire_stream(struct vgpu_call_place *p, CUstream stream, uint64_t *
 	}
 	if (stream == CU_STREAM_PER_THREAD)
 		return vgpu_stream_of_thread(p, number);
-	return wire(p, stream, VGPU_KIND_STREAM, number);
+	return stream_wire(p, stream, number);
 }

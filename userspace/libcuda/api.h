@@ -46,7 +46,10 @@ CUresult vgpu_wire_kernel(struct vgpu_call_place *p, CUkernel kernel, uint64_t *
 CUresult vgpu_wire_function(struct vgpu_call_place *p, CUfunction function, uint64_t *wire);
 CUresult vgpu_wire_device(struct vgpu_call_place *p, CUdevice dev, int *ordinal);
 
-/* NULL and CU_STREAM_LEGACY are 0; CU_STREAM_PER_THREAD is a stream of this thread's. */
+/*
+ * NULL and CU_STREAM_LEGACY are 0; CU_STREAM_PER_THREAD is a stream of this
+ * thread's. The place becomes that of the stream's context.
+ */
 CUresult vgpu_wire_stream(struct vgpu_call_place *p, CUstream stream, uint64_t *wire);
 
 /* The capture mode of the calling thread, as flags of a record. */

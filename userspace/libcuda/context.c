@@ -245,8 +245,9 @@ VGPU_PUBLIC CUresult CUDAAPI cuDevicePrimaryCtxReset(CUdevice dev)
 	return cuDevicePrimaryCtxReset_v2(dev);
 }
 
+/* Core dumps of a GPU would be files of the worker's host: not among these. */
 #define CTX_FLAGS	(CU_CTX_SCHED_MASK | CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX | \
-			 CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE | CU_CTX_SYNC_MEMOPS)
+			 CU_CTX_SYNC_MEMOPS)
 
 VGPU_PUBLIC CUresult CUDAAPI cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 {

@@ -72,11 +72,8 @@ static CUresult copy_pinned(struct copy *c, unsigned way, CUdeviceptr dev, const
 static CUresult copy_registered(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
 				size_t n)
 {
-	struct vgpu_object *s = c->stream ? vgpu_object_get(c->stream, VGPU_KIND_STREAM) : NULL;
-
-	/* The worker leaves something with the stream, which must end with its context. */
-	return vgpu_call_vgpu_memcpy_registered(c->p.session, s ? s->ctx : c->p.ctx, c->p.flags,
-						way, dev, (uintptr_t)host, n, c->stream);
+	return vgpu_call_vgpu_memcpy_registered(c->p.session, c->p.ctx, c->p.flags, way, dev,
+						(uintptr_t)host, n, c->stream);
 }
 
 static CUresult chunk_up(struct copy *c, CUdeviceptr dst, const void *src, size_t n)

@@ -157,14 +157,6 @@ static CUresult hostfn_add(struct hostfn *h, uint64_t *token)
 	return r;
 }
 
-/* The context of a stream on the wire: it may be another than the current one. */
-static uint64_t stream_ctx(const struct vgpu_call_place *p, uint64_t wire)
-{
-	struct vgpu_object *o = wire ? vgpu_object_get(wire, VGPU_KIND_STREAM) : NULL;
-
-	return o ? o->ctx : p->ctx;
-}
-
 static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 {
 	struct vgpu_call_place p;
@@ -182,7 +174,7 @@ static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*h = like;
 	h->session = p.session;
-	h->ctx = p.ctx = stream_ctx(&p, wire);
+	h->ctx = p.ctx;
 	h->stream = stream;
 	r = hostfn_add(h, &token);
 	if (r) {

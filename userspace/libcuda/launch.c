@@ -25,12 +25,13 @@ struct launch {
 
 static CUresult launch_begin(struct launch *l, CUfunction function, CUstream stream)
 {
-	struct vgpu_object *so;
+	struct vgpu_object *current;
 	CUresult r;
 
 	r = vgpu_place(&l->p);
 	if (r)
 		return r;
+	current = l->p.context;
 	l->handle = (uintptr_t)function;
 	l->object = vgpu_object_get(l->handle, VGPU_KIND_FUNCTION);
 	if (!l->object || (l->object->ctx && l->object->ctx != l->p.ctx))
@@ -38,8 +39,7 @@ static CUresult launch_begin(struct launch *l, CUfunction function, CUstream str
 	r = vgpu_wire_stream(&l->p, stream, &l->stream);
 	if (r)
 		return r;
-	so = l->stream ? vgpu_object_get(l->stream, VGPU_KIND_STREAM) : NULL;
-	if (so && so->ctx != l->p.ctx)
+	if (l->p.context != current)	/* launches alone insist on it */
 		return CUDA_ERROR_INVALID_HANDLE;
 	return vgpu_function_get(l->object, l->handle, l->p.context->context.device, &l->function);
 }

@@ -76,13 +76,13 @@ call 0x013 cuDevicePrimaryCtxSetFlags_v2
 	proc	cuDevicePrimaryCtxSetFlags since=11000
 	flow sync noctx client=hook
 	in	device	dev
-	in	u32	flags
+	in	u32	flags	mask=0x9f
 
 call 0x014 cuCtxCreate_v2
 	proc	cuCtxCreate since=3020
 	flow sync noctx client=hook server=hook block
 	out	handle ctx	pctx
-	in	u32	flags
+	in	u32	flags	mask=0x9f
 	in	device	dev
 
 call 0x015 cuCtxDestroy_v2

@@ -217,12 +217,19 @@ static CUresult launch_on(const CUlaunchConfig *c, struct api_stream *s, CUfunct
 static CUresult launch(const CUlaunchConfig *c, CUstream handle, CUfunction f,
 		       struct wishes *wishes, void **params, void **extra)
 {
+	struct api_context *current;
 	struct api_stream *s;
-	CUresult result = api_stream_get(handle, &s);
+	CUresult result = api_enter(&current);
 
+	if (result == CUDA_SUCCESS)
+		result = api_stream_get(handle, &s);
 	if (result != CUDA_SUCCESS)
 		return result;
-	result = launch_on(c, s, f, wishes, params, extra);
+	/* Other operations go to a stream wherever it is; launches insist. */
+	if (s->obj.ctx != current)
+		result = CUDA_ERROR_INVALID_HANDLE;
+	else
+		result = launch_on(c, s, f, wishes, params, extra);
 	api_stream_put(s);
 	if (result == CUDA_SUCCESS && wishes->event)
 		result = cuEventRecord(wishes->event, handle);
