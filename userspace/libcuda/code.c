@@ -395,61 +395,47 @@ static void search_one(struct vgpu_object *o, void *arg)
 		s->found = handle;
 }
 
-static CUresult derive(struct vgpu_call_place *p, struct vgpu_object *from, uint64_t from_handle,
-		       enum vgpu_kind kind, uint64_t *handle,
+/* @made NULL is the app's mistake: it has no place for the answer. */
+static CUresult derive(const void *from_app, enum vgpu_kind from_kind, void **made,
+		       enum vgpu_kind kind,
 		       CUresult (*call)(struct vgpu_session *s, uint64_t ctx, unsigned flags,
 					uint64_t made, uint64_t from))
 {
-	struct search s = { from_handle, p->ctx, kind, 0 };
-	CUresult r = CUDA_SUCCESS;
+	uint64_t from_handle = (uintptr_t)from_app, handle;
+	struct vgpu_object *from = vgpu_object_get(from_handle, from_kind);
+	struct vgpu_call_place p;
+	struct search s;
+	CUresult r;
 
+	r = vgpu_place(&p);
+	if (r)
+		return r;
+	if (!made)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (!from)
+		return CUDA_ERROR_INVALID_HANDLE;
+	s = (struct search){ from_handle, p.ctx, kind, 0 };
 	pthread_mutex_lock(&lock);
 	vgpu_objects_each(search_one, &s);
-	*handle = s.found;
-	if (!s.found)
-		r = derived(from, from_handle, p->ctx, p->flags, kind, handle, call);
+	handle = s.found;
+	if (!handle)
+		r = derived(from, from_handle, p.ctx, p.flags, kind, &handle, call);
 	pthread_mutex_unlock(&lock);
+	if (!r)
+		*made = (void *)(uintptr_t)handle;
 	return r;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuKernelGetFunction(CUfunction *function, CUkernel kernel)
 {
-	struct vgpu_object *from = vgpu_object_get((uintptr_t)kernel, VGPU_KIND_KERNEL);
-	struct vgpu_call_place p;
-	uint64_t handle;
-	CUresult r;
-
-	r = vgpu_place(&p);
-	if (!r && !function)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && !from)
-		r = CUDA_ERROR_INVALID_HANDLE;
-	if (!r)
-		r = derive(&p, from, (uintptr_t)kernel, VGPU_KIND_FUNCTION, &handle,
-			   vgpu_call_cuKernelGetFunction);
-	if (!r)
-		*function = (CUfunction)(uintptr_t)handle;
-	return r;
+	return derive(kernel, VGPU_KIND_KERNEL, (void **)function, VGPU_KIND_FUNCTION,
+		      vgpu_call_cuKernelGetFunction);
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuLibraryGetModule(CUmodule *module, CUlibrary library)
 {
-	struct vgpu_object *from = vgpu_object_get((uintptr_t)library, VGPU_KIND_LIBRARY);
-	struct vgpu_call_place p;
-	uint64_t handle;
-	CUresult r;
-
-	r = vgpu_place(&p);
-	if (!r && !module)
-		r = CUDA_ERROR_INVALID_VALUE;
-	if (!r && !from)
-		r = CUDA_ERROR_INVALID_HANDLE;
-	if (!r)
-		r = derive(&p, from, (uintptr_t)library, VGPU_KIND_MODULE, &handle,
-			   vgpu_call_cuLibraryGetModule);
-	if (!r)
-		*module = (CUmodule)(uintptr_t)handle;
-	return r;
+	return derive(library, VGPU_KIND_LIBRARY, (void **)module, VGPU_KIND_MODULE,
+		      vgpu_call_cuLibraryGetModule);
 }
 
 /* ---- lists ---- */

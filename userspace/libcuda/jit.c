@@ -9,30 +9,6 @@ static bool log_option(CUjit_option o)
 	       o == CU_JIT_ERROR_LOG_BUFFER || o == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES;
 }
 
-/* Options that are numbers, and mean the same on another host. */
-static bool number_option(CUjit_option o)
-{
-	switch (o) {
-	case CU_JIT_MAX_REGISTERS:
-	case CU_JIT_THREADS_PER_BLOCK:
-	case CU_JIT_OPTIMIZATION_LEVEL:
-	case CU_JIT_TARGET_FROM_CUCONTEXT:
-	case CU_JIT_TARGET:
-	case CU_JIT_FALLBACK_STRATEGY:
-	case CU_JIT_GENERATE_DEBUG_INFO:
-	case CU_JIT_LOG_VERBOSE:
-	case CU_JIT_GENERATE_LINE_INFO:
-	case CU_JIT_CACHE_MODE:
-	case CU_JIT_POSITION_INDEPENDENT_CODE:
-	case CU_JIT_MIN_CTA_PER_SM:
-	case CU_JIT_MAX_THREADS_PER_BLOCK:
-	case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
-		return true;
-	default:
-		return false;
-	}
-}
-
 CUresult vgpu_jit_begin(struct vgpu_jit *jit, unsigned n, const CUjit_option *options,
 			void *const *values)
 {
@@ -48,7 +24,7 @@ CUresult vgpu_jit_begin(struct vgpu_jit *jit, unsigned n, const CUjit_option *op
 	for (unsigned i = 0; i < n; i++) {
 		if (log_option(options[i]) || options[i] == CU_JIT_WALL_TIME)
 			continue;
-		if (!number_option(options[i]))
+		if (!vgpu_jit_option_travels(options[i]))
 			return CUDA_ERROR_NOT_SUPPORTED;
 		if (used == 32)
 			return CUDA_ERROR_INVALID_VALUE;

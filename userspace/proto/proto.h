@@ -154,6 +154,9 @@ struct vgpu_notice_error {
 /* A CUresult that came from the GPU and stays until the context is reset. (status.c) */
 bool vgpu_status_sticky(uint32_t status);
 
+/* May a CUjit_option be sent with its value? Log buffers are the worker's own. (jit.c) */
+bool vgpu_jit_option_travels(uint32_t option);
+
 /* Bytes for a transfer that a waiting call named. */
 struct vgpu_notice_data {
 	struct vgpu_record	r;

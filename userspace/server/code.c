@@ -48,30 +48,6 @@ struct load {
 	void			*values[PAIRS_MAX + 4];
 };
 
-/* Options whose value is a number that goes in. The others carry pointers. */
-static bool option_allowed(uint32_t option)
-{
-	switch (option) {
-	case CU_JIT_MAX_REGISTERS:
-	case CU_JIT_THREADS_PER_BLOCK:
-	case CU_JIT_OPTIMIZATION_LEVEL:
-	case CU_JIT_TARGET_FROM_CUCONTEXT:
-	case CU_JIT_TARGET:
-	case CU_JIT_FALLBACK_STRATEGY:
-	case CU_JIT_GENERATE_DEBUG_INFO:
-	case CU_JIT_LOG_VERBOSE:
-	case CU_JIT_GENERATE_LINE_INFO:
-	case CU_JIT_CACHE_MODE:
-	case CU_JIT_POSITION_INDEPENDENT_CODE:
-	case CU_JIT_MIN_CTA_PER_SM:
-	case CU_JIT_MAX_THREADS_PER_BLOCK:
-	case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void option_add(struct load *l, CUjit_option option, void *value)
 {
 	l->options[l->n] = option;
@@ -85,7 +61,7 @@ static CUresult options_read(struct load *l, const void *pairs, uint32_t length)
 	if (length % 8)
 		return CUDA_ERROR_INVALID_VALUE;
 	for (; length; length -= 8, pair += 2) {
-		if (!option_allowed(pair[0]))
+		if (!vgpu_jit_option_travels(pair[0]))
 			return CUDA_ERROR_NOT_SUPPORTED;
 		option_add(l, (CUjit_option)pair[0], (void *)(uintptr_t)pair[1]);
 	}
@@ -104,13 +80,17 @@ static void logs_add(struct load *l, char *info, char *error)
 /* ---- loading ---- */
 
 static CUresult load_begin(struct vgpu_worker *w, struct load *l, const void *hash,
-			   uint32_t hash_len, uint64_t length)
+			   uint32_t hash_len, uint64_t length, const void *options,
+			   uint32_t options_len)
 {
 	CUresult r;
 
 	l->n = 0;
 	if (hash_len != VGPU_HASH_BYTES)
 		return CUDA_ERROR_INVALID_VALUE;
+	r = options_read(l, options, options_len);
+	if (r)
+		return r;
 	l->code = calloc(1, sizeof(*l->code));
 	if (!l->code)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -129,13 +109,10 @@ CUresult vgpu_hook_cuModuleLoadDataEx(struct vgpu_worker *w, const struct vgpu_r
 {
 	struct load l;
 	CUmodule m;
-	CUresult r = load_begin(w, &l, hash, hash_len, length);
+	CUresult r = load_begin(w, &l, hash, hash_len, length, options, options_len);
 
 	if (r)
 		return r;
-	r = options_read(&l, options, options_len);
-	if (r)
-		goto fail;
 	logs_add(&l, info_log, error_log);
 	r = w->driver->cuModuleLoadDataEx(&m, vgpu_image_bytes(l.code->image), l.n, l.options,
 					  l.values);
@@ -160,13 +137,10 @@ CUresult vgpu_hook_cuLibraryLoadData(struct vgpu_worker *w, const struct vgpu_re
 {
 	struct load l;
 	CUlibrary lib;
-	CUresult r = load_begin(w, &l, hash, hash_len, length);
+	CUresult r = load_begin(w, &l, hash, hash_len, length, options, options_len);
 
 	if (r)
 		return r;
-	r = options_read(&l, options, options_len);
-	if (r)
-		goto fail;
 	logs_add(&l, info_log, error_log);
 	r = w->driver->cuLibraryLoadData(&lib, vgpu_image_bytes(l.code->image), l.options, l.values,
 					 l.n, NULL, NULL, 0);
