@@ -1,16 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The memory of a channel, as the two sides of it see it.
+ * vgpu: virtual GPUs. The contract between the kernel module and user space,
+ * and between the two sides of a channel, whoever gives them their memory.
  *
- * A channel is two control pages and four single-producer rings in one piece
- * of shared memory, in this order, each starting on a page:
+ *	/dev/vgpuN	a virtual GPU. A process that uses it makes a channel.
+ *	/dev/vgpuctl	for the one daemon that accepts channels.
+ *	"vgpu"		generic netlink family for management.
  *
- *	ctrl.app	written by the app only
- *	ctrl.peer	written by the peer only
- *	sq		app  -> peer	commands, as records
- *	cq		peer -> app	completions and notices, as records
- *	up		app  -> peer	bulk bytes that records of sq refer to
- *	down		peer -> app	bulk bytes that records of cq refer to
+ * Rules that hold throughout: flags and reserved words that are not described
+ * must be zero (-EINVAL); a field is read by the kernel unless it is marked
+ * "out"; integers are in the machine's order; sizes and offsets never change.
+ */
+#ifndef _UAPI_LINUX_VGPU_H
+#define _UAPI_LINUX_VGPU_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define VGPU_PAGE_SIZE		4096
+
+/* ==== the memory of a channel ==== */
+
+/*
+ * A channel is two control pages and four single-producer rings, in two halves,
+ * each one piece of memory that one side writes and the other side reads:
+ *
+ *	written by the app	written by the peer
+ *	ctrl.app		ctrl.peer
+ *	sq	commands	cq	completions and notices
+ *	up	bulk bytes	down	bulk bytes
+ *
+ * sq and cq hold records, up and down the bytes that records of sq and cq
+ * refer to. A half is a page and the sizes of its two rings long.
  *
  * A head or tail counts bytes since the channel was made. It never wraps and
  * never moves back; the byte it names lies at (position & (size - 1)) of its
@@ -24,14 +45,8 @@
  * side's sleep word and rings its bell if it is set. No sleeper, no bell.
  *
  * Nobody may trust a word that the other side can write: read it once, check
- * the copy, use the copy.
+ * the copy, use the copy. The kernel never looks at any of it.
  */
-#ifndef _UAPI_LINUX_VGPU_H
-#define _UAPI_LINUX_VGPU_H
-
-#include <linux/types.h>
-
-#define VGPU_PAGE_SIZE		4096
 
 /* Ring sizes are powers of two of bytes between these bounds. */
 #define VGPU_RING_MIN		4096
@@ -74,6 +89,304 @@ struct vgpu_ring_sizes {
 	__u32	cq;
 	__u32	up;
 	__u32	down;
+};
+
+/*
+ * Offsets for mmap(2) of a descriptor of a channel, on either side. MAP_SHARED,
+ * the exact offset and the exact length are required (-EINVAL); a half that the
+ * other side writes can be mapped with PROT_READ only and never be made writable
+ * (-EACCES). A half is in one mapping: parts of it cannot be unmapped or given
+ * other protections (-EINVAL), it does not grow, a fork child does not inherit
+ * it, and it is not in core dumps.
+ *
+ * The handle of a page-locked buffer is its offset, a multiple of
+ * VGPU_MMAP_HOSTMEM and never zero; both sides may write it, parts of it may be
+ * unmapped, and a fork child inherits it, as other memory of a program.
+ */
+#define VGPU_MMAP_APP		0ull
+#define VGPU_MMAP_PEER		(1ull << 36)
+#define VGPU_MMAP_HOSTMEM	(1ull << 40)
+
+/* ==== a channel's life ==== */
+
+/*
+ *	       setup                 accept                  app's end,
+ *	app ─────────► WAITING ─────────────────► ACTIVE ─────────────────► LOST
+ *	                  │                        │  ▲    peer's end, LOSE  ▲
+ *	                  │      peer's end, with  │  │ accept               │
+ *	                  │      a cookie set      ▼  │                      │
+ *	                  │                       FROZEN                     │
+ *	                  └───────────────────────────┴──────────────────────┘
+ *	                   app's end, or not accepted within accept_timeout
+ *
+ * The app's end is the first close of a descriptor of the channel by the
+ * process that set it up, be it by its exit; what a fork child or another
+ * process has of it does not matter. The peer's end is the last close of its
+ * descriptor and mappings. LOST is final: every wait returns -EPIPE.
+ */
+enum vgpu_channel_state {
+	VGPU_CHANNEL_WAITING,
+	VGPU_CHANNEL_ACTIVE,
+	VGPU_CHANNEL_FROZEN,
+	VGPU_CHANNEL_LOST,
+};
+
+/* Devices of one channel, and devices there can be. */
+#define VGPU_CHANNEL_DEVICES	16
+#define VGPU_DEVICES_MAX	1024
+
+/* Bits of "features": what this kernel knows beyond this description. None yet. */
+#define VGPU_FEATURES		0ull
+
+#define VGPU_IOC		0xBB
+
+/* ==== /dev/vgpuN: the app's side ==== */
+
+/*
+ * VGPU_IOC_SETUP: make the descriptor of an open /dev/vgpuN that of a channel.
+ * @devices names further devices by descriptors of them that the caller has
+ * open, which proves that it may use them; all of them or none are taken, and
+ * their descriptors are not needed afterwards. The memory is charged to the
+ * caller's cgroup and to the budget of the descriptor's device.
+ *
+ * From here on only the process that called this may use the descriptor
+ * (-EPERM for others).
+ *
+ *	-EBUSY		the descriptor has a channel
+ *	-EINVAL		ring sizes; flags; more devices than a channel can have
+ *	-EBADF		an entry of @devices is not a descriptor of /dev/vgpuN
+ *	-EEXIST		a device is named twice
+ *	-EHOSTDOWN	no daemon has /dev/vgpuctl open
+ *	-EDQUOT		the budget of the device or of a channel
+ *	-ENOMEM
+ */
+struct vgpu_ioc_setup {
+	__u64			devices;	/* of __s32[ndevices], user pointer */
+	__u32			ndevices;	/* 0 .. VGPU_CHANNEL_DEVICES - 1 */
+	__u32			flags;
+	struct vgpu_ring_sizes	sizes;
+	__u64			features;	/* out */
+	__u64			channel;	/* out: number of it, as events name it */
+};
+#define VGPU_IOC_SETUP		_IOWR(VGPU_IOC, 0x01, struct vgpu_ioc_setup)
+
+/*
+ * VGPU_IOC_HOSTMEM_ALLOC: a page-locked buffer of @size bytes, zeroed, for both
+ * sides to map. It is charged as the rings are, until it was freed and the last
+ * mapping is gone.
+ *	-EINVAL		size is zero, not a multiple of the page size, or not
+ *			below VGPU_MMAP_HOSTMEM; flags
+ *	-EDQUOT, -ENOMEM, -ENOSPC (65535 buffers are there)
+ */
+struct vgpu_ioc_hostmem_alloc {
+	__u64	size;
+	__u64	handle;			/* out: for mmap, and to name it to the peer */
+	__u32	flags;
+	__u32	reserved;
+};
+#define VGPU_IOC_HOSTMEM_ALLOC	_IOWR(VGPU_IOC, 0x02, struct vgpu_ioc_hostmem_alloc)
+
+/*
+ * VGPU_IOC_HOSTMEM_FREE: forget the handle; mappings keep the memory.
+ *	-ENOENT		no such handle
+ */
+struct vgpu_ioc_hostmem_free {
+	__u64	handle;
+};
+#define VGPU_IOC_HOSTMEM_FREE	_IOW(VGPU_IOC, 0x03, struct vgpu_ioc_hostmem_free)
+
+/*
+ * VGPU_IOC_REGISTER: let the peer read and write [@addr, @addr + @size) of the
+ * caller's memory by VGPU_IOC_COPY. Whatever lies there then is what is
+ * copied; nothing is pinned. VGPU_IOC_UNREGISTER: no longer; a copy that is
+ * under way may still go on.
+ *	-EINVAL		empty, or not within the address space; flags
+ *	-EEXIST		overlaps a registered range
+ *	-ENOSPC		65536 ranges are registered
+ *	-ENOENT		(unregister) no range is registered at exactly @addr, @size
+ */
+struct vgpu_ioc_appmem {
+	__u64	addr;
+	__u64	size;
+	__u32	flags;
+	__u32	reserved;
+};
+#define VGPU_IOC_REGISTER	_IOW(VGPU_IOC, 0x04, struct vgpu_ioc_appmem)
+#define VGPU_IOC_UNREGISTER	_IOW(VGPU_IOC, 0x05, struct vgpu_ioc_appmem)
+
+/* ==== both sides ==== */
+
+/*
+ * VGPU_IOC_BELL: ring. The argument is a value, not a pointer: which side's
+ * bell. Each side has a count of how often it was rung, which only grows.
+ *	-EINVAL		another value
+ *	-EPIPE		the channel is lost
+ */
+#define VGPU_BELL_OTHER		0
+#define VGPU_BELL_OWN		1
+#define VGPU_IOC_BELL		_IO(VGPU_IOC, 0x10)
+
+/*
+ * VGPU_IOC_WAIT: sleep until the count of the own bell is not @bells, and take
+ * it. A count that was already different returns at once, so a bell between
+ * a look at the rings and this call is not lost. Interrupted by a signal, it is
+ * restarted. Before the first wait the count is 0.
+ *	-ETIME		@deadline passed (@bells is unchanged)
+ *	-EPIPE		the channel is lost; bells do not matter any more
+ *	-EINVAL		flags, or @deadline is negative
+ *
+ * poll(2): readable when the count differs from the last one taken by a wait of
+ * this side; hung up when the channel is lost.
+ */
+struct vgpu_ioc_wait {
+	__u64	bells;			/* in: last seen; out: now */
+	__s64	deadline;		/* ns of CLOCK_MONOTONIC */
+	__u32	flags;
+	__u32	state;			/* out: enum vgpu_channel_state */
+};
+#define VGPU_WAIT_FOREVER	0x7fffffffffffffffll
+#define VGPU_IOC_WAIT		_IOWR(VGPU_IOC, 0x11, struct vgpu_ioc_wait)
+
+/* ==== the peer's side: descriptors that VGPU_CTL_ACCEPT returns ==== */
+
+/* What the daemon keeps with a channel, to find its session after a restart. */
+struct vgpu_cookie {
+	__u8	bytes[64];		/* all zero: none */
+};
+
+/*
+ * VGPU_IOC_INFO: whose channel this is. @pid is as the caller's pid namespace
+ * sees it, 0 if it does not; @uid and @gid as its user namespace does. The
+ * first device is that of the descriptor that was set up.
+ */
+struct vgpu_ioc_info {
+	__u64			channel;
+	__u64			features;
+	struct vgpu_ring_sizes	sizes;
+	__u32			state;		/* enum vgpu_channel_state */
+	__u32			pid;		/* thread group */
+	__u32			uid;		/* effective, at set-up */
+	__u32			gid;
+	__u32			ndevices;
+	__u32			reserved;	/* zero */
+	__u32			devices[VGPU_CHANNEL_DEVICES];	/* N of /dev/vgpuN */
+	struct vgpu_cookie	cookie;
+};
+#define VGPU_IOC_INFO		_IOR(VGPU_IOC, 0x20, struct vgpu_ioc_info)
+
+/*
+ * VGPU_IOC_COOKIE: with a cookie the peer's end freezes the channel, and the
+ * next accept gives it to a new peer with the cookie; without one it loses it.
+ */
+#define VGPU_IOC_COOKIE		_IOW(VGPU_IOC, 0x21, struct vgpu_cookie)
+
+/* VGPU_IOC_LOSE: the session is over, the channel is lost. No argument. */
+#define VGPU_IOC_LOSE		_IO(VGPU_IOC, 0x22)
+
+/*
+ * VGPU_IOC_COPY: copy @length bytes between the caller's memory at @local and
+ * the app's at @app, which must lie in one registered range.
+ *	-EPERM		not within one registered range
+ *	-EFAULT		either side cannot be read or written; a part may be done
+ *	-ESRCH		the app's address space is gone
+ *	-EINVAL		flags
+ */
+#define VGPU_COPY_TO_APP	(1u << 0)	/* else from it */
+struct vgpu_ioc_copy {
+	__u64	app;
+	__u64	local;
+	__u64	length;
+	__u32	flags;
+	__u32	reserved;
+};
+#define VGPU_IOC_COPY		_IOW(VGPU_IOC, 0x23, struct vgpu_ioc_copy)
+
+/* ==== /dev/vgpuctl ==== */
+
+/*
+ * Opening needs CAP_SYS_ADMIN (-EPERM); one open file at a time (-EBUSY).
+ *
+ * VGPU_CTL_ACCEPT: the oldest channel that is waiting or frozen becomes active;
+ * returns the descriptor of its peer's side, close-on-exec, which may be passed
+ * on. The argument is a value and zero (-EINVAL).
+ *	-EAGAIN		there is none; poll(2) says readable when there is
+ */
+#define VGPU_CTL_ACCEPT		_IO(VGPU_IOC, 0x40)
+
+/* ==== generic netlink ==== */
+
+/*
+ * Initial network namespace only. Commands that change need CAP_SYS_ADMIN in
+ * the initial user namespace (-EPERM). Strings are without control characters
+ * (-EINVAL). Events go to the group VGPU_GENL_EVENTS.
+ */
+#define VGPU_GENL_NAME		"vgpu"
+#define VGPU_GENL_VERSION	1
+#define VGPU_GENL_EVENTS	"events"
+
+#define VGPU_NAME_MAX		63	/* bytes, without the final NUL */
+#define VGPU_BACKEND_MAX	127
+
+enum vgpu_cmd {
+	VGPU_CMD_UNSPEC,
+	/*
+	 * Make a device: DEVICE (else the lowest free one), NAME, UUID (else a
+	 * random one), BACKEND, MEMORY, BUDGET, CHANNEL_BUDGET, all optional.
+	 * Answers as GET does.
+	 *	-EEXIST		the number or the UUID is taken
+	 *	-ENOSPC		there are VGPU_DEVICES_MAX
+	 */
+	VGPU_CMD_DEVICE_NEW,
+	/* Remove DEVICE. -ENODEV; -EBUSY while it is open or a channel uses it. */
+	VGPU_CMD_DEVICE_DEL,
+	/* All attributes of DEVICE (-ENODEV), or, as a dump, of all devices. */
+	VGPU_CMD_DEVICE_GET,
+	/* Change what is given of NAME, BACKEND, MEMORY, BUDGET, CHANNEL_BUDGET. */
+	VGPU_CMD_DEVICE_SET,
+
+	/* Events of a device carry what GET answers, */
+	VGPU_CMD_DEVICE_NEW_NTF,
+	VGPU_CMD_DEVICE_DEL_NTF,
+	VGPU_CMD_DEVICE_SET_NTF,
+	/* those of a channel DEVICE, its first, CHANNEL and CHANNEL_STATE. */
+	VGPU_CMD_CHANNEL_OPEN_NTF,
+	VGPU_CMD_CHANNEL_CHANGE_NTF,	/* accepted, frozen or lost */
+	VGPU_CMD_CHANNEL_CLOSE_NTF,
+
+	__VGPU_CMD_MAX
+};
+#define VGPU_CMD_MAX		(__VGPU_CMD_MAX - 1)
+
+enum vgpu_attr {
+	VGPU_ATTR_UNSPEC,
+	VGPU_ATTR_PAD,
+	VGPU_ATTR_DEVICE,		/* u32: N of /dev/vgpuN */
+	VGPU_ATTR_NAME,			/* string, of the GPU's model */
+	VGPU_ATTR_UUID,			/* 16 bytes, in the order they are printed */
+	VGPU_ATTR_STATE,		/* u32: enum vgpu_device_state */
+	VGPU_ATTR_BACKEND,		/* string: where its GPU is; the daemon's affair */
+	VGPU_ATTR_MEMORY,		/* u64, bytes of the GPU's memory */
+	/* Host memory: u64, bytes; 0 is a quarter of the host's for a budget. */
+	VGPU_ATTR_BUDGET,		/* for all channels of the device together */
+	VGPU_ATTR_CHANNEL_BUDGET,	/* for one channel */
+	VGPU_ATTR_CHARGED,		/* out: bytes in use now */
+	/* Counters, out, u64 */
+	VGPU_ATTR_CHANNELS,		/* there are now */
+	VGPU_ATTR_CHANNELS_TOTAL,	/* were set up */
+	VGPU_ATTR_CHANNELS_LOST,	/* of which were lost by the peer */
+	VGPU_ATTR_COPIED,		/* bytes by VGPU_IOC_COPY */
+	/* Of events */
+	VGPU_ATTR_CHANNEL,		/* u64 */
+	VGPU_ATTR_CHANNEL_STATE,	/* u32: enum vgpu_channel_state */
+
+	__VGPU_ATTR_MAX
+};
+#define VGPU_ATTR_MAX		(__VGPU_ATTR_MAX - 1)
+
+enum vgpu_device_state {
+	VGPU_DEVICE_UNBOUND,		/* no backend */
+	VGPU_DEVICE_DOWN,		/* no daemon has /dev/vgpuctl open */
+	VGPU_DEVICE_READY,
 };
 
 #endif /* _UAPI_LINUX_VGPU_H */

@@ -36,6 +36,8 @@ struct vgpu_record {
 };
 
 #define VGPU_OP_PAD		0xffffu
+#define VGPU_OP_HELLO		0xfffeu
+#define VGPU_OP_ANSWER		0xfffdu
 
 /* Bulk bytes are given out in pieces of this alignment and at most this size. */
 #define VGPU_CHUNK_ALIGN	64u
@@ -48,13 +50,19 @@ enum vgpu_side { VGPU_SIDE_APP, VGPU_SIDE_PEER };
 
 struct vgpu_channel;
 
-/* ---- set-up, socket backend (socket.c) ---- */
+/*
+ * ---- set-up ----
+ *
+ * Whatever the backend, the first record of sq is the app's hello
+ * (VGPU_OP_HELLO), the first record of cq the peer's answer to it
+ * (VGPU_OP_ANSWER). The functions below send and receive them.
+ */
 
 /*
  * App: connect to the server's unix socket (SOCK_SEQPACKET) at @path, make the
- * shared memory (a sealed memfd) and the two bells (eventfds), and send them
- * with the @hello bytes in one message. Waits at most @timeout_ms for the
- * answer and copies it to @answer (*@answer_len in: room, out: length).
+ * shared memory (a sealed memfd) and the two bells (eventfds), and send them.
+ * @hello is sent; waits at most @timeout_ms in all for the answer and copies it
+ * to @answer (*@answer_len in: room, out: length). (socket.c)
  * -ECONNREFUSED, -ENOENT, -EACCES as connect(2); -ETIMEDOUT.
  */
 int vgpu_channel_connect(struct vgpu_channel **out, const char *path,
@@ -71,6 +79,36 @@ int vgpu_channel_connect(struct vgpu_channel **out, const char *path,
  */
 int vgpu_channel_accept(struct vgpu_channel **out, int fd,
 			void *hello, size_t *hello_len, int timeout_ms);
+
+/*
+ * App: the same over the kernel module. @fds are descriptors of @n >= 1 open
+ * /dev/vgpuN, the devices of the channel in order, owned by this call also when
+ * it fails. Errors as of VGPU_IOC_SETUP; -EHOSTDOWN: no daemon. (device.c)
+ */
+int vgpu_channel_open(struct vgpu_channel **out, const int *fds, unsigned n,
+		      const struct vgpu_ring_sizes *sizes,
+		      const void *hello, size_t hello_len,
+		      void *answer, size_t *answer_len, int timeout_ms);
+
+/*
+ * Peer: the other end of that, from a descriptor that VGPU_CTL_ACCEPT returned
+ * (owned by the channel from here on, also when this fails). As
+ * vgpu_channel_accept(). (device.c)
+ */
+int vgpu_channel_adopt(struct vgpu_channel **out, int fd,
+		       void *hello, size_t *hello_len, int timeout_ms);
+
+/*
+ * The virtual GPUs that this process may use, opened: descriptors in @fds, at
+ * most @max, in the order of their names; their number. @list (of VGPU_DEVICES,
+ * or NULL: every /dev/vgpuN) holds numbers or paths, separated by commas;
+ * "none" or "" is an empty one.
+ * Nodes that may not be opened are passed over if @list is NULL.
+ * -ENOENT: there are none at all; -EACCES: there are, but none for this
+ * process; -EINVAL: @list is malformed; else as open(2) of one that @list
+ * names. (nodes.c)
+ */
+int vgpu_nodes_open(const char *list, int *fds, unsigned max);
 
 /* Peer: send the answer to the hello. */
 int vgpu_channel_answer(struct vgpu_channel *ch, const void *answer, size_t len);
@@ -196,6 +234,14 @@ void vgpu_hostmem_destroy(struct vgpu_channel *ch, void *addr, size_t size,
 int vgpu_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 		     void *hint, void **addr);
 void vgpu_hostmem_unmap(struct vgpu_channel *ch, void *addr, size_t size);
+
+/*
+ * App: let the peer copy from and to [@addr, @addr + @size) of this process
+ * (the module insists on it, the socket backend's process_vm_readv(2) does
+ * not); no longer. -EEXIST, -ENOENT, -ENOSPC as VGPU_IOC_REGISTER.
+ */
+int vgpu_appmem_register(struct vgpu_channel *ch, void *addr, size_t size);
+int vgpu_appmem_unregister(struct vgpu_channel *ch, void *addr, size_t size);
 
 /*
  * Peer: copy between own memory and the app's at @app_addr, for memory that
