@@ -133,7 +133,7 @@ enum vgpu_channel_state {
 
 /* Devices of one channel, and devices there can be. */
 #define VGPU_CHANNEL_DEVICES	16
-#define VGPU_DEVICES_MAX	1024
+#define VGPU_MINORS	1024
 
 /* Bits of "features": what this kernel knows beyond this description. None yet. */
 #define VGPU_FEATURES		0ull
@@ -334,7 +334,7 @@ enum vgpu_cmd {
 	 * random one), BACKEND, MEMORY, BUDGET, CHANNEL_BUDGET, all optional.
 	 * Answers as GET does.
 	 *	-EEXIST		the number or the UUID is taken
-	 *	-ENOSPC		there are VGPU_DEVICES_MAX
+	 *	-ENOSPC		there are VGPU_MINORS
 	 */
 	VGPU_CMD_DEVICE_NEW,
 	/* Remove DEVICE. -ENODEV; -EBUSY while it is open or a channel uses it. */
