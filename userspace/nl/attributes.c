@@ -75,18 +75,18 @@ int vgpu_nl_encode(struct nl_msg *msg, const struct vgpu_nl_device *d)
 	return err ? -ENOMEM : 0;
 }
 
+/* Lengths, and the ends of strings, were checked by the policy. */
 static void decode_device(struct nlattr **attrs, struct vgpu_nl_device *d)
 {
 	for_each_field(f, words)
 		if (attrs[f->attr])
-			*(uint32_t *)at(d, f) = nla_get_u32(attrs[f->attr]);
-	/* Their lengths and ends are the policy's. */
+			memcpy(at(d, f), nla_data(attrs[f->attr]), sizeof(uint32_t));
 	for_each_field(f, strings)
 		if (attrs[f->attr])
 			strcpy(at(d, f), nla_get_string(attrs[f->attr]));
 	for_each_field(f, quantities)
 		if (attrs[f->attr])
-			*(uint64_t *)at(d, f) = nla_get_u64(attrs[f->attr]);
+			memcpy(at(d, f), nla_data(attrs[f->attr]), sizeof(uint64_t));
 	if (attrs[VGPU_ATTR_UUID])
 		memcpy(d->uuid, nla_data(attrs[VGPU_ATTR_UUID]), VGPU_UUID_BYTES);
 	for (int i = 1; i <= VGPU_ATTR_MAX; i++)
