@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Completion of vgpu(8) for bash: commands, options, devices there are.
+
+_vgpu_settings='--name --backend --memory --budget --channel-budget'
+
+_vgpu_options()
+{
+	case $1 in
+	list | show | monitor) echo '--json' ;;
+	add) echo "--json --number --uuid $_vgpu_settings" ;;
+	set) echo "$_vgpu_settings" ;;
+	esac
+}
+
+_vgpu_devices()
+{
+	local node
+	for node in /sys/class/vgpu/vgpu[0-9]*; do
+		[[ -e $node ]] && echo "${node##*/}"
+	done
+}
+
+_vgpu_words()
+{
+	local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]}
+
+	if ((COMP_CWORD == 1)); then
+		echo 'list show add set rm monitor help'
+	elif [[ $word == -* ]]; then
+		_vgpu_options "$command"
+	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-n|--[^j].*)$ ]]; then
+		: # the value of an option: nobody can know
+	elif [[ $command =~ ^(show|set|rm)$ ]]; then
+		_vgpu_devices
+	fi
+}
+
+_vgpu()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$(_vgpu_words)" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+
+complete -F _vgpu vgpu
