@@ -27,9 +27,9 @@ static bool world_make(struct world *w)
 {
 	if (vgpu_channel_pair(&w->app, &w->peer, &small))
 		return false;
-	w->ctrl = (void *)w->app->memory->base;
-	w->peer_ctrl = (void *)(w->app->memory->base + VGPU_PAGE_SIZE);
-	w->sq = w->app->memory->base + 2 * VGPU_PAGE_SIZE;
+	w->ctrl = (void *)w->app->memory->half[VGPU_SIDE_APP];
+	w->peer_ctrl = (void *)w->app->memory->half[VGPU_SIDE_PEER];
+	w->sq = w->app->memory->half[VGPU_SIDE_APP] + VGPU_PAGE_SIZE;
 	return true;
 }
 

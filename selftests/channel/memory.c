@@ -95,7 +95,7 @@ static int announce(int fd, uint64_t handle, uint64_t size)
 {
 	struct message_hostmem body = { handle, size };
 	struct message m = {
-		.kind = MESSAGE_HOSTMEM, .fixed = &body, .fixed_len = sizeof(body),
+		.kind = MESSAGE_HOSTMEM, .body = &body, .length = sizeof(body),
 		.fds = { fd }, .nfds = 1,
 	};
 

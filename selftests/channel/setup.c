@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Setting up a channel over a socket: what connect and accept agree on, and
- * every hello that must be refused without leaking a descriptor.
+ * every message that must be refused without leaking a descriptor. What the
+ * hello and the answer may be is in hello.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -81,18 +82,19 @@ static bool writable(void *at)
 	return ok;
 }
 
+/* Each side writes its half, from the first byte to the last. */
 static void check_protection(struct vgpu_channel *app, struct vgpu_channel *peer)
 {
-	uint8_t *a = app->memory->base, *p = peer->memory->base;
-	size_t at[] = { 0, VGPU_PAGE_SIZE, 2 * VGPU_PAGE_SIZE,
-			2 * VGPU_PAGE_SIZE + sizes.sq,
-			2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq,
-			2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq + sizes.up };
-	static const bool apps[] = { true, false, true, false, true, false };
+	for (int half = VGPU_SIDE_APP; half <= VGPU_SIDE_PEER; half++) {
+		size_t size = app->memory->size[half], at[] = { 64, 4096, size - 1 };
 
-	for (int i = 0; i < 6; i++) {
-		CHECK_EQ(writable(a + at[i] + 64), apps[i]);
-		CHECK_EQ(writable(p + at[i] + 64), !apps[i]);
+		CHECK_EQ(peer->memory->size[half], size);
+		for (int i = 0; i < 3; i++) {
+			CHECK_EQ(writable(app->memory->half[half] + at[i]),
+				 half == VGPU_SIDE_APP);
+			CHECK_EQ(writable(peer->memory->half[half] + at[i]),
+				 half == VGPU_SIDE_PEER);
+		}
 	}
 }
 
@@ -140,7 +142,7 @@ static void be_the_app(int *end)
 		for (;;)
 			pause();
 	/* One byte if all is well, then wait until the test is over. */
-	if (!writable(app->memory->base) && write(end[1], "k", 1) == 1)
+	if (!writable(app->memory->half[VGPU_SIDE_APP]) && write(end[1], "k", 1) == 1)
 		c = read(end[1], &c, 1);
 	_exit(0);
 }
@@ -230,40 +232,32 @@ TEST(server_hangs_up_without_an_answer)
 	unlink(path);
 }
 
-/* ---- hellos made by hand ---- */
+/* ---- set-ups made by hand ---- */
 
-struct hello {
+struct setup {
 	struct message_header	head;
 	struct vgpu_ring_sizes	sizes;
-	char			bytes[128];
+	char			more[8];
 };
 
-static struct hello good_hello(size_t bytes)
+#define SETUP_LENGTH	(sizeof(struct message_header) + sizeof(struct vgpu_ring_sizes))
+
+static struct setup good_setup(void)
 {
-	struct hello h = {
-		.head = { MESSAGE_MAGIC, MESSAGE_VERSION, MESSAGE_HELLO,
-			  sizeof(sizes) + bytes, 0 },
+	return (struct setup){
+		.head = { MESSAGE_MAGIC, MESSAGE_VERSION, MESSAGE_SETUP, sizeof(sizes), 0 },
 		.sizes = VGPU_DEFAULT_SIZES,
 	};
-
-	return h;
 }
 
-/* Send @len bytes of @h with @fds, which are closed, and accept them. */
-static int accept_hello(struct hello *h, size_t len, int *fds, int n)
+/* Send @len bytes of @m with @fds, which are closed. */
+static bool send_setup(int sock, struct setup *m, size_t len, int *fds, int n)
 {
-	struct iovec iov = { h, len };
+	struct iovec iov = { m, len };
 	struct { _Alignas(8) char room[CMSG_SPACE(16 * sizeof(int))]; } control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct vgpu_channel *ch;
-	char got[64];
-	size_t got_len = sizeof(got);
-	int sock[2], err, before;
+	ssize_t sent;
 
-	for (before = 0; before < n && fds[before] >= 0; before++)
-		;
-	if (before != n || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock))
-		return -1000;
 	if (n) {
 		struct cmsghdr *c;
 
@@ -276,42 +270,123 @@ static int accept_hello(struct hello *h, size_t len, int *fds, int n)
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
-	if (sendmsg(sock[0], &msg, 0) != (ssize_t)len)
-		return -1001;
+	sent = sendmsg(sock, &msg, 0);
 	vgpu_message_close(fds, n);
+	return sent == (ssize_t)len;
+}
+
+static int accept_setup(struct setup *m, size_t len, int *fds, int n)
+{
+	struct vgpu_channel *ch;
+	char got[64];
+	size_t got_len = sizeof(got);
+	int sock[2], err, before;
+
+	for (before = 0; before < n && fds[before] >= 0; before++)
+		;
+	if (before != n || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock))
+		return -1000;
+	if (!send_setup(sock[0], m, len, fds, n))
+		return -1001;
 	err = vgpu_channel_accept(&ch, sock[1], got, &got_len, 200);
-	if (!err)
+	if (!err) {
+		CHECK(got_len == 5 && !memcmp(got, "hello", 5));
 		vgpu_channel_close(ch);
+	}
 	close(sock[0]);
 	return err;
 }
 
-static size_t memory_size(void)
+static size_t app_half(void)
 {
-	return 2 * VGPU_PAGE_SIZE + sizes.sq + sizes.cq + sizes.up + sizes.down;
+	return VGPU_PAGE_SIZE + sizes.sq + sizes.up;
 }
 
+static size_t memory_size(void)
+{
+	return app_half() + VGPU_PAGE_SIZE + sizes.cq + sizes.down;
+}
+
+/* A hello where the layout says that the app's first record is. */
+static bool write_hello(int fd)
+{
+	struct { struct greeting g; char bytes[8]; } hello = {
+		.g.head = { .length = sizeof(hello), .opcode = VGPU_OP_HELLO, .seq = 1 },
+		.g.length = 5, .bytes = "hello",
+	};
+	uint64_t tail = sizeof(hello);
+
+	return pwrite(fd, &hello, sizeof(hello), VGPU_PAGE_SIZE) == sizeof(hello) &&
+	       pwrite(fd, &tail, sizeof(tail), 0) == sizeof(tail);
+}
+
+/* With a hello in it, if it is large enough. */
 static int memory(size_t size, int seals)
 {
 	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (ftruncate(fd, size) || (seals && fcntl(fd, F_ADD_SEALS, seals)))
+	if ((size && !write_hello(fd)) || ftruncate(fd, size) ||
+	    (seals && fcntl(fd, F_ADD_SEALS, seals)))
 		return -1;
 	return fd;
 }
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* A good hello but for the memory descriptor. */
-static int with_memory(int fd)
+/* The peer's half as the page on the layout says, seen from outside. */
+static void check_answer(int fd)
 {
-	struct hello h = good_hello(4);
-	int fds[3] = { fd, eventfd(0, 0), eventfd(0, 0) };
+	struct { struct greeting g; char bytes[8]; } got;
+	uint64_t tail = 0, head = 0;
 
-	return accept_hello(&h, sizeof(h.head) + sizeof(h.sizes) + 4, fds, 3);
+	CHECK_EQ(pread(fd, &tail, 8, app_half()), 8);
+	CHECK_EQ(tail, sizeof(got));
+	CHECK_EQ(pread(fd, &head, 8, app_half() + offsetof(struct vgpu_ctrl_peer, sq_head)), 8);
+	CHECK_EQ(head, 32);
+	CHECK_EQ(pread(fd, &got, sizeof(got), app_half() + VGPU_PAGE_SIZE), sizeof(got));
+	CHECK(got.g.head.opcode == VGPU_OP_ANSWER && got.g.head.seq == 1);
+	CHECK(got.g.length == 7 && !memcmp(got.bytes, "welcome", 8));
 }
 
-TEST(hello_memory)
+TEST(layout_of_the_memory)
+{
+	struct setup m = good_setup();
+	int fd = memory(memory_size(), SEALS), files = open_files(), sock[2];
+	struct vgpu_channel *ch;
+	char got[8];
+	size_t len = sizeof(got), size;
+	uint64_t pos;
+
+	REQUIRE(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+	REQUIRE(send_setup(sock[0], &m, SETUP_LENGTH,
+			   (int[]){ dup(fd), eventfd(0, 0), eventfd(0, 0) }, 3));
+	REQUIRE(!vgpu_channel_accept(&ch, sock[1], got, &len, 1000));
+	CHECK(len == 5 && !memcmp(got, "hello", 5));
+	CHECK_EQ(vgpu_channel_answer(ch, "welcome", 7), 0);
+	check_answer(fd);
+	/* The bulk rings lie behind those of records. */
+	memcpy(vgpu_bytes_reserve(ch, 4, &pos), "down", 4);
+	CHECK_EQ(pread(fd, got, 4, app_half() + VGPU_PAGE_SIZE + sizes.cq), 4);
+	CHECK(!memcmp(got, "down", 4));
+	CHECK_EQ(pwrite(fd, "up", 2, VGPU_PAGE_SIZE + sizes.sq), 2);
+	CHECK(!memcmp(vgpu_bytes_ring(ch, true, &size), "up", 2));
+	CHECK_EQ(size, sizes.up);
+	vgpu_channel_close(ch);
+	close(sock[0]);
+	CHECK_EQ(open_files(), files);
+	close(fd);
+}
+
+/* A good set-up but for the memory descriptor. */
+static int with_memory(int fd)
+{
+	struct setup m = good_setup();
+	int fds[3] = { fd, eventfd(0, 0), eventfd(0, 0) };
+
+	return accept_setup(&m, SETUP_LENGTH, fds, 3);
+}
+
+TEST(setup_memory)
 {
 	int files = open_files();
 
@@ -331,7 +406,7 @@ TEST(hello_memory)
 }
 
 /* A read-only descriptor of good memory, which cannot be mapped for writing. */
-TEST(hello_memory_read_only)
+TEST(setup_memory_read_only)
 {
 	char name[32];
 	int files = open_files(), fd = memory(memory_size(), SEALS), ro;
@@ -339,92 +414,89 @@ TEST(hello_memory_read_only)
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 	ro = open(name, O_RDONLY);
 	REQUIRE(ro >= 0);
-	CHECK(with_memory(ro) < 0);
+	CHECK_EQ(with_memory(ro), -EACCES);
 	close(fd);
 	CHECK_EQ(open_files(), files);
 }
 
-TEST(hello_descriptors)
+TEST(setup_descriptors)
 {
 	int files = open_files(), e = eventfd(0, 0), p[2];
-	struct hello h = good_hello(0);
-	size_t len = sizeof(h.head) + sizeof(h.sizes);
+	struct setup m = good_setup();
 
 	REQUIRE(!pipe(p));
-	CHECK_EQ(accept_hello(&h, len, NULL, 0), -EPROTO);
+	CHECK_EQ(accept_setup(&m, SETUP_LENGTH, NULL, 0), -EPROTO);
 	for (int n = 1; n <= 12; n++) {
 		int fds[12];
 
 		fds[0] = memory(memory_size(), SEALS);
 		for (int i = 1; i < n; i++)
 			fds[i] = dup(e);
-		CHECK_EQ(accept_hello(&h, len, fds, n), n == 3 ? 0 : -EPROTO);
+		CHECK_EQ(accept_setup(&m, SETUP_LENGTH, fds, n), n == 3 ? 0 : -EPROTO);
 	}
 	/* A pipe is no bell. */
-	CHECK_EQ(accept_hello(&h, len, (int[]){ memory(memory_size(), SEALS),
-						dup(p[0]), dup(e) }, 3), -EPROTO);
-	CHECK_EQ(accept_hello(&h, len, (int[]){ memory(memory_size(), SEALS),
-						dup(e), dup(p[1]) }, 3), -EPROTO);
+	CHECK_EQ(accept_setup(&m, SETUP_LENGTH, (int[]){ memory(memory_size(), SEALS),
+							 dup(p[0]), dup(e) }, 3), -EPROTO);
+	CHECK_EQ(accept_setup(&m, SETUP_LENGTH, (int[]){ memory(memory_size(), SEALS),
+							 dup(e), dup(p[1]) }, 3), -EPROTO);
 	close(p[0]);
 	close(p[1]);
 	close(e);
 	CHECK_EQ(open_files(), files);
 }
 
-static int with_header(struct hello *h, size_t len)
+static int with_header(struct setup *m, size_t len)
 {
 	int fds[3] = { memory(memory_size(), SEALS), eventfd(0, 0), eventfd(0, 0) };
 
-	return accept_hello(h, len, fds, 3);
+	return accept_setup(m, len, fds, 3);
 }
 
-TEST(hello_header)
+TEST(setup_header)
 {
 	int files = open_files();
-	struct hello h = good_hello(8);
-	size_t len = sizeof(h.head) + sizeof(h.sizes) + 8;
+	struct setup m = good_setup();
 
-	CHECK_EQ(with_header(&h, len), 0);
-	CHECK_EQ(with_header(&h, len - 1), -EPROTO);
-	CHECK_EQ(with_header(&h, len + 1), -EPROTO);
-	CHECK_EQ(with_header(&h, 3), -EPROTO);
-	h.head.magic++;
-	CHECK_EQ(with_header(&h, len), -EPROTO);
-	h = good_hello(8);
-	h.head.version++;
-	CHECK_EQ(with_header(&h, len), -EPROTO);
-	h = good_hello(8);
-	h.head.kind = MESSAGE_HOSTMEM;
-	CHECK_EQ(with_header(&h, len), -EPROTO);
-	h = good_hello(8);
-	h.head.reserved = 1;
-	CHECK_EQ(with_header(&h, len), -EPROTO);
-	h = good_hello(0);
-	h.head.length = 8;
-	CHECK_EQ(with_header(&h, sizeof(h.head) + 8), -EPROTO);
-	/* More hello than the server has room for. */
-	h = good_hello(65);
-	CHECK_EQ(with_header(&h, sizeof(h.head) + sizeof(h.sizes) + 65), -EMSGSIZE);
+	CHECK_EQ(with_header(&m, SETUP_LENGTH), 0);
+	CHECK_EQ(with_header(&m, SETUP_LENGTH - 1), -EPROTO);
+	CHECK_EQ(with_header(&m, SETUP_LENGTH + 1), -EPROTO);
+	CHECK_EQ(with_header(&m, 3), -EPROTO);
+	m.head.magic++;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH), -EPROTO);
+	m = good_setup();
+	m.head.version++;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH), -EPROTO);
+	m = good_setup();
+	m.head.kind = MESSAGE_HOSTMEM;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH), -EPROTO);
+	m = good_setup();
+	m.head.reserved = 1;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH), -EPROTO);
+	/* A length that is as it says, but not that of a set-up. */
+	m = good_setup();
+	m.head.length = sizeof(sizes) - 8;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH - 8), -EPROTO);
+	m.head.length = sizeof(sizes) + 8;
+	CHECK_EQ(with_header(&m, SETUP_LENGTH + 8), -EPROTO);
 	CHECK_EQ(open_files(), files);
 }
 
-TEST(hello_ring_sizes)
+TEST(setup_ring_sizes)
 {
 	static const uint32_t bad[] = { 0, 1, 2048, 4097, 12288, VGPU_RING_MAX * 2,
 					0x80000000u, 0xffffffffu };
-	struct hello h;
+	struct setup m;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		for (int ring = 0; ring < 4; ring++) {
-			h = good_hello(0);
-			(&h.sizes.sq)[ring] = bad[i];
-			CHECK_EQ(with_header(&h, sizeof(h.head) + sizeof(h.sizes)),
-				 -EPROTO);
+			m = good_setup();
+			(&m.sizes.sq)[ring] = bad[i];
+			CHECK_EQ(with_header(&m, SETUP_LENGTH), -EPROTO);
 		}
 	}
 }
 
-TEST(hello_that_does_not_come)
+TEST(setup_that_does_not_come)
 {
 	int sock[2], files = open_files();
 	struct vgpu_channel *ch;
@@ -437,6 +509,31 @@ TEST(hello_that_does_not_come)
 	REQUIRE(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
 	close(sock[0]);
 	CHECK_EQ(vgpu_channel_accept(&ch, sock[1], buf, &len, 1000), -EPIPE);
+	CHECK_EQ(open_files(), files);
+}
+
+/* Good memory, but the app never says hello in it; or hangs up instead. */
+TEST(setup_without_a_hello)
+{
+	static const uint64_t none;
+	int sock[2], files = open_files();
+	struct setup m = good_setup();
+	struct vgpu_channel *ch;
+	char buf[8];
+	size_t len = sizeof(buf);
+
+	for (int hang_up = 0; hang_up < 2; hang_up++) {
+		int fds[3] = { memory(memory_size(), SEALS), eventfd(0, 0), eventfd(0, 0) };
+
+		REQUIRE(pwrite(fds[0], &none, sizeof(none), 0) == sizeof(none));
+		REQUIRE(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
+		REQUIRE(send_setup(sock[0], &m, SETUP_LENGTH, fds, 3));
+		if (hang_up)
+			shutdown(sock[0], SHUT_RDWR);
+		CHECK_EQ(vgpu_channel_accept(&ch, sock[1], buf, &len, hang_up ? 20000 : 50),
+			 hang_up ? -EPIPE : -ETIMEDOUT);
+		close(sock[0]);
+	}
 	CHECK_EQ(open_files(), files);
 }
 

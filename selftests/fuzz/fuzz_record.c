@@ -2,7 +2,7 @@
 /*
  * A hostile app against the peer's end of a channel. The first byte chooses:
  * shared memory written as the input says while records and bulk bytes are
- * taken out of it, or the input as a message on a new connection.
+ * taken out of it, or the input as a message on a new connection, with a hello.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +95,7 @@ static void send_back(struct vgpu_channel *ch, size_t length)
 
 static void step(struct vgpu_channel *peer, struct input *in)
 {
-	uint8_t *base = peer->memory->base, *sq = base + 2 * VGPU_PAGE_SIZE;
+	uint8_t *base = peer->memory->half[VGPU_SIDE_APP], *sq = base + VGPU_PAGE_SIZE;
 	struct vgpu_position *app = (void *)base;
 	uint8_t what = take(in, 1);
 	struct vgpu_record rec = { 0 };
@@ -166,6 +166,30 @@ static int send_message(int sock, const struct input *in, int *fds, int n)
 	return sendmsg(sock, &msg, MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
+/* A channel's memory whose first record is a hello, one as the input says, or none. */
+static int hello_memory(struct input *in, int kinds)
+{
+	size_t size = vgpu_memory_half(&small, VGPU_SIDE_APP) +
+		      vgpu_memory_half(&small, VGPU_SIDE_PEER);
+	int fd = vgpu_memory_make("fuzz", size);
+	struct { struct greeting g; uint64_t word; } hello = {
+		.g.head = { .length = sizeof(hello), .opcode = VGPU_OP_HELLO, .seq = 1 },
+		.g.length = 3, .word = 0x010203,
+	};
+	uint64_t tail = kinds & 48 ? sizeof(hello) : 0;
+
+	if (kinds & 32) {
+		hello.g.head.length = take(in, 1);
+		hello.g.head.opcode ^= take(in, 1);
+		hello.g.length = take(in, 4);
+		hello.word = take(in, 8);
+		tail = take(in, 1);
+	}
+	require(pwrite(fd, &hello, sizeof(hello), VGPU_PAGE_SIZE) == sizeof(hello));
+	require(pwrite(fd, &tail, sizeof(tail), 0) == sizeof(tail));
+	return fd;
+}
+
 /*
  * Accept must never hang, nor let anything through that does not fit. If it
  * leaked descriptors, socketpair() would soon fail.
@@ -179,9 +203,8 @@ static void accept_message(struct input *in)
 
 	require(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock));
 	for (int i = 0; i < n; i++)
-		fds[i] = i == (kinds & 8 ? 1 : 0) ?
-			 vgpu_memory_make("fuzz", vgpu_memory_size(&small)) :
-			 eventfd(0, 0);
+		fds[i] = i == (kinds & 8 ? 1 : 0) ? hello_memory(in, kinds) :
+						    eventfd(0, 0);
 	require(!send_message(sock[0], in, fds, n) || in->left > 65536);
 	vgpu_message_close(fds, n);
 	if (!vgpu_channel_accept(&ch, sock[1], hello, &len, 0)) {

@@ -5,6 +5,7 @@
  */
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "channel/internal.h"
 
@@ -32,11 +33,12 @@ static void set_in(struct ring_in *in, const struct vgpu_position *tail,
 
 static void set_rings(struct vgpu_channel *ch, const struct vgpu_ring_sizes *s)
 {
-	uint8_t *base = ch->memory->base;
-	struct vgpu_ctrl_app *app = (void *)base;
-	struct vgpu_ctrl_peer *peer = (void *)(base + VGPU_PAGE_SIZE);
-	uint8_t *sq = base + 2 * VGPU_PAGE_SIZE, *cq = sq + s->sq;
-	uint8_t *up = cq + s->cq, *down = up + s->up;
+	uint8_t *app_half = ch->memory->half[VGPU_SIDE_APP];
+	uint8_t *peer_half = ch->memory->half[VGPU_SIDE_PEER];
+	struct vgpu_ctrl_app *app = (void *)app_half;
+	struct vgpu_ctrl_peer *peer = (void *)peer_half;
+	uint8_t *sq = app_half + VGPU_PAGE_SIZE, *up = sq + s->sq;
+	uint8_t *cq = peer_half + VGPU_PAGE_SIZE, *down = cq + s->cq;
 
 	if (ch->side == VGPU_SIDE_APP) {
 		set_out(&ch->records_out, &app->sq_tail, &peer->sq_head, sq, s->sq);
@@ -170,17 +172,55 @@ void vgpu_channel_forget(struct vgpu_channel *ch)
 int vgpu_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr,
 			uint64_t *handle)
 {
-	if (!size || size % VGPU_PAGE_SIZE)
+	if (ch->side != VGPU_SIDE_APP || !size || size % VGPU_PAGE_SIZE)
 		return -EINVAL;
 	return ch->ops->hostmem_create(ch, size, addr, handle);
+}
+
+void vgpu_hostmem_destroy(struct vgpu_channel *ch, void *addr, size_t size,
+			  uint64_t handle)
+{
+	munmap(addr, size);
+	if (ch->ops->hostmem_forget)
+		ch->ops->hostmem_forget(ch, handle);
 }
 
 int vgpu_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 		     void *hint, void **addr)
 {
-	if (!size || size % VGPU_PAGE_SIZE)
+	if (ch->side != VGPU_SIDE_PEER || !size || size % VGPU_PAGE_SIZE)
 		return -EINVAL;
 	return ch->ops->hostmem_map(ch, handle, size, hint, addr);
+}
+
+void vgpu_hostmem_unmap(struct vgpu_channel *ch, void *addr, size_t size)
+{
+	munmap(addr, size);
+}
+
+static bool is_range(const void *addr, size_t size)
+{
+	uintptr_t end;
+
+	return size && !__builtin_add_overflow((uintptr_t)addr, size, &end);
+}
+
+int vgpu_appmem_register(struct vgpu_channel *ch, void *addr, size_t size)
+{
+	if (ch->side != VGPU_SIDE_APP || !is_range(addr, size))
+		return -EINVAL;
+	if (!ch->ops->appmem_register)
+		return 0;
+	return ch->ops->appmem_register(ch, (uintptr_t)addr, size);
+}
+
+int vgpu_appmem_unregister(struct vgpu_channel *ch, void *addr, size_t size)
+{
+	if (ch->side != VGPU_SIDE_APP || !is_range(addr, size))
+		return -EINVAL;
+	if (!ch->ops->appmem_unregister)
+		return 0;
+	return ch->ops->appmem_unregister(ch, (uintptr_t)addr, size);
 }
 
 int vgpu_app_read(struct vgpu_channel *ch, void *to, uint64_t app_addr, size_t n)

@@ -55,7 +55,9 @@ struct vgpu_channel;
  *
  * Whatever the backend, the first record of sq is the app's hello
  * (VGPU_OP_HELLO), the first record of cq the peer's answer to it
- * (VGPU_OP_ANSWER). The functions below send and receive them.
+ * (VGPU_OP_ANSWER). The functions below send and receive them. One that is too
+ * long for the ring or for the receiver's room is -EMSGSIZE, another record in
+ * its place -EPROTO, none in time -ETIMEDOUT, none before the end -EPIPE.
  */
 
 /*

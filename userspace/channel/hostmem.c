@@ -17,7 +17,7 @@ static int announce(struct socket_channel *s, int fd, uint64_t handle, size_t si
 {
 	struct message_hostmem body = { .handle = handle, .size = size };
 	struct message m = {
-		.kind = MESSAGE_HOSTMEM, .fixed = &body, .fixed_len = sizeof(body),
+		.kind = MESSAGE_HOSTMEM, .body = &body, .length = sizeof(body),
 		.fds = { fd }, .nfds = 1,
 	};
 
@@ -32,16 +32,14 @@ int vgpu_socket_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr
 			       uint64_t *handle)
 {
 	struct socket_channel *s = to_socket(ch);
-	int fd = vgpu_memory_make("vgpu-hostmem", size), err = 0;
+	int fd = vgpu_memory_make("vgpu-hostmem", size), err;
 	void *at;
 
 	if (fd < 0)
 		return fd;
-	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED) {
-		err = -errno;
+	err = vgpu_memory_map_hostmem(fd, 0, size, NULL, &at);
+	if (err)
 		goto close_fd;
-	}
 	*handle = __atomic_add_fetch(&s->last_handle, 1, __ATOMIC_RELAXED);
 	err = announce(s, fd, *handle, size);
 	if (err)
@@ -51,17 +49,6 @@ int vgpu_socket_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr
 close_fd:
 	close(fd);
 	return err;
-}
-
-void vgpu_hostmem_destroy(struct vgpu_channel *ch, void *addr, size_t size,
-			  uint64_t handle)
-{
-	munmap(addr, size);
-}
-
-void vgpu_hostmem_unmap(struct vgpu_channel *ch, void *addr, size_t size)
-{
-	munmap(addr, size);
 }
 
 /* The caller holds unclaimed_lock for this and the next two. */
@@ -76,20 +63,21 @@ static struct unclaimed *find(struct socket_channel *s, uint64_t handle)
 /* Take one message that waits: 0; -EAGAIN: none does; else the channel is lost. */
 static int receive(struct socket_channel *s)
 {
-	struct message m = { .kind = MESSAGE_HOSTMEM, .nfds = 1 };
 	struct message_hostmem body;
-	int n = vgpu_message_receive(s->sock, &m, &body, sizeof(body), 0);
+	struct message m = {
+		.kind = MESSAGE_HOSTMEM, .body = &body, .length = sizeof(body), .nfds = 1,
+	};
+	int err = vgpu_message_receive(s->sock, &m, 0);
 
-	if (n == -ETIMEDOUT)
+	if (err == -ETIMEDOUT)
 		return -EAGAIN;
-	if (n == -EPROTO)
+	if (err == -EPROTO)
 		return vgpu_channel_fail(&s->ch, "malformed message on the socket");
-	if (n < 0) {
+	if (err) {
 		vgpu_channel_lose(&s->ch);
 		return -EPIPE;
 	}
-	if (n != sizeof(body) || find(s, body.handle) ||
-	    s->unclaimed_count == UNCLAIMED_MAX) {
+	if (find(s, body.handle) || s->unclaimed_count == UNCLAIMED_MAX) {
 		close(m.fds[0]);
 		return vgpu_channel_fail(&s->ch, "host memory announced wrongly or too often");
 	}
@@ -120,35 +108,18 @@ static int claim(struct socket_channel *s, uint64_t handle, size_t size)
 	return err;
 }
 
-static int map_at(int fd, size_t size, void *hint, void **addr)
-{
-	int prot = PROT_READ | PROT_WRITE;
-	void *at = MAP_FAILED;
-
-	if (hint)
-		at = mmap(hint, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
-	if (at == MAP_FAILED)
-		at = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	*addr = at;
-	return 0;
-}
-
 int vgpu_socket_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 			    void *hint, void **addr)
 {
 	struct socket_channel *s = to_socket(ch);
 	int fd, err;
 
-	if (ch->side != VGPU_SIDE_PEER)
-		return -EINVAL;
 	pthread_mutex_lock(&s->unclaimed_lock);
 	fd = claim(s, handle, size);
 	pthread_mutex_unlock(&s->unclaimed_lock);
 	if (fd < 0)
 		return fd;
-	err = map_at(fd, size, hint, addr);
+	err = vgpu_memory_map_hostmem(fd, 0, size, hint, addr);
 	close(fd);
 	return err;
 }

@@ -33,8 +33,13 @@ struct channel_ops {
 
 	int (*hostmem_create)(struct vgpu_channel *ch, size_t size, void **addr,
 			      uint64_t *handle);
+	/* Forget @handle; the caller unmapped its memory. NULL: nothing to do. */
+	void (*hostmem_forget)(struct vgpu_channel *ch, uint64_t handle);
 	int (*hostmem_map)(struct vgpu_channel *ch, uint64_t handle, size_t size,
 			   void *hint, void **addr);
+	/* Of the app's memory, which app_copy may reach. NULL: it may reach all. */
+	int (*appmem_register)(struct vgpu_channel *ch, uint64_t addr, size_t size);
+	int (*appmem_unregister)(struct vgpu_channel *ch, uint64_t addr, size_t size);
 	/* Copy between @local and the app's @app_addr. */
 	int (*app_copy)(struct vgpu_channel *ch, void *local, uint64_t app_addr,
 			size_t n, bool write);
@@ -100,10 +105,13 @@ struct waiters {
 	bool		on_bell;	/* one of them is in ops->sleep() */
 };
 
-/* The mapped memory of a channel; both ends of a pair share one. */
+/*
+ * The mapped memory of a channel: the halves that the app and the peer write,
+ * by enum vgpu_side. Both ends of a pair share one.
+ */
 struct channel_memory {
-	uint8_t	*base;
-	size_t	size;
+	uint8_t	*half[2];
+	size_t	size[2];
 	int	users;
 };
 
@@ -185,20 +193,52 @@ bool vgpu_ring_refresh_tail(struct vgpu_channel *ch, struct ring_in *in,
 
 /* ---- memory.c ---- */
 
-/* Size of a channel's memory, or 0 if the ring sizes are not allowed. */
-size_t vgpu_memory_size(const struct vgpu_ring_sizes *sizes);
+/* Size of the half that @side writes, or 0 if the ring sizes are not allowed. */
+size_t vgpu_memory_half(const struct vgpu_ring_sizes *sizes, enum vgpu_side side);
 /* A sealed memfd of @size bytes. */
 int vgpu_memory_make(const char *name, size_t size);
 /* Is @fd a memfd of exactly @size bytes that nobody can resize any more? */
 int vgpu_memory_check(int fd, size_t size);
 /*
- * Map a channel's memory, only what @side writes writable; both sides' parts
- * if @whole.
+ * Map a channel's halves, which @fd has at @offset[side]. Only those whose
+ * bit (1 << side) is in @writable can be written.
  */
-int vgpu_memory_map(struct channel_memory **out, int fd,
-		    const struct vgpu_ring_sizes *sizes, enum vgpu_side side,
-		    bool whole);
+int vgpu_memory_map(struct channel_memory **out, int fd, const uint64_t offset[2],
+		    const struct vgpu_ring_sizes *sizes, unsigned int writable);
 void vgpu_memory_put(struct channel_memory *memory, bool unmap);
+/* Map host memory, at @hint if it is not NULL and free, else elsewhere. */
+int vgpu_memory_map_hostmem(int fd, uint64_t offset, size_t size, void *hint, void **addr);
+
+/* ---- hello.c ---- */
+
+/*
+ * What comes behind the header of a hello or an answer: how many bytes of the
+ * caller's follow. Zeros fill the record up to a multiple of 8.
+ */
+struct greeting {
+	struct vgpu_record	head;
+	uint32_t		length;
+	uint32_t		reserved;	/* zero */
+};
+
+/*
+ * Make a hello or answer the first record of this side: 0, -EMSGSIZE, or -EPIPE
+ * when the channel is lost.
+ */
+int vgpu_greeting_send(struct vgpu_channel *ch, uint16_t opcode, const void *bytes,
+		       size_t len);
+
+/*
+ * Wait for that of the other side until @deadline and copy it to @bytes (*@len in:
+ * room, out: length). -ETIMEDOUT, -EPIPE; -EPROTO for anything but that record;
+ * -EMSGSIZE: it has more bytes than there is room.
+ */
+int vgpu_greeting_await(struct vgpu_channel *ch, uint16_t opcode, void *bytes,
+			size_t *len, int64_t deadline);
+
+/* App: both in turn. */
+int vgpu_greeting_exchange(struct vgpu_channel *ch, const void *hello, size_t hello_len,
+			   void *answer, size_t *answer_len, int64_t deadline);
 
 static inline int64_t clock_now(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Memory two processes share: sealed memfds, how they are checked before they
- * are mapped, and the mapping of a channel with its protections.
+ * are mapped; and the mapping of a channel's two halves, whoever has them.
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -26,12 +26,13 @@ static bool ring_allowed(uint32_t size)
 	return size >= VGPU_RING_MIN && size <= VGPU_RING_MAX && !(size & (size - 1));
 }
 
-size_t vgpu_memory_size(const struct vgpu_ring_sizes *s)
+size_t vgpu_memory_half(const struct vgpu_ring_sizes *s, enum vgpu_side side)
 {
 	if (!ring_allowed(s->sq) || !ring_allowed(s->cq) ||
 	    !ring_allowed(s->up) || !ring_allowed(s->down))
 		return 0;
-	return 2 * VGPU_PAGE_SIZE + (size_t)s->sq + s->cq + s->up + s->down;
+	return VGPU_PAGE_SIZE + (side == VGPU_SIDE_APP ? (size_t)s->sq + s->up :
+							 (size_t)s->cq + s->down);
 }
 
 static int memfd(const char *name)
@@ -76,66 +77,59 @@ int vgpu_memory_check(int fd, size_t size)
 	return 0;
 }
 
-static int allow_write(uint8_t *at, size_t size)
+static int map_half(struct channel_memory *m, int fd, uint64_t offset,
+		    enum vgpu_side half, bool write)
 {
-	return mprotect(at, size, PROT_READ | PROT_WRITE) ? -errno : 0;
+	int prot = write ? PROT_READ | PROT_WRITE : PROT_READ;
+	void *at = mmap(NULL, m->size[half], prot, MAP_SHARED, fd, offset);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	m->half[half] = at;
+	return 0;
 }
 
-/* The order of the six areas is that of uapi/linux/vgpu.h. */
-static int protect(const struct channel_memory *m, const struct vgpu_ring_sizes *s,
-		   enum vgpu_side side)
+int vgpu_memory_map(struct channel_memory **out, int fd, const uint64_t offset[2],
+		    const struct vgpu_ring_sizes *sizes, unsigned int writable)
 {
-	uint8_t *app = m->base, *peer = app + VGPU_PAGE_SIZE;
-	uint8_t *sq = peer + VGPU_PAGE_SIZE, *cq = sq + s->sq;
-	uint8_t *up = cq + s->cq, *down = up + s->up;
-	bool is_app = side == VGPU_SIDE_APP;
-	int err;
-
-	err = allow_write(is_app ? app : peer, VGPU_PAGE_SIZE);
-	if (!err)
-		err = allow_write(is_app ? sq : cq, is_app ? s->sq : s->cq);
-	if (!err)
-		err = allow_write(is_app ? up : down, is_app ? s->up : s->down);
-	return err;
-}
-
-int vgpu_memory_map(struct channel_memory **out, int fd,
-		    const struct vgpu_ring_sizes *sizes, enum vgpu_side side,
-		    bool whole)
-{
-	int prot = whole ? PROT_READ | PROT_WRITE : PROT_READ, err = 0;
 	struct channel_memory *m = calloc(1, sizeof(*m));
+	int err = 0;
 
 	if (!m)
 		return -ENOMEM;
 	m->users = 1;
-	m->size = vgpu_memory_size(sizes);
-	m->base = mmap(NULL, m->size, prot, MAP_SHARED, fd, 0);
-	if (m->base == MAP_FAILED) {
-		err = -errno;
-		free(m);
-		return err;
+	for (int i = VGPU_SIDE_APP; i <= VGPU_SIDE_PEER && !err; i++) {
+		m->size[i] = vgpu_memory_half(sizes, i);
+		err = map_half(m, fd, offset[i], i, writable & 1u << i);
 	}
-	if (!whole)
-		err = protect(m, sizes, side);
-	/* A fork child of the app must not be able to write into its rings. */
-	if (!err && !whole && side == VGPU_SIDE_APP &&
-	    madvise(m->base, m->size, MADV_DONTFORK))
-		err = -errno;
-	if (err) {
+	if (err)
 		vgpu_memory_put(m, true);
-		return err;
-	}
-	madvise(m->base, m->size, MADV_DONTDUMP);
-	*out = m;
-	return 0;
+	else
+		*out = m;
+	return err;
 }
 
 void vgpu_memory_put(struct channel_memory *m, bool unmap)
 {
 	if (__atomic_sub_fetch(&m->users, 1, __ATOMIC_ACQ_REL))
 		return;
-	if (unmap)
-		munmap(m->base, m->size);
+	for (int i = VGPU_SIDE_APP; i <= VGPU_SIDE_PEER && unmap; i++)
+		if (m->half[i])
+			munmap(m->half[i], m->size[i]);
 	free(m);
+}
+
+int vgpu_memory_map_hostmem(int fd, uint64_t offset, size_t size, void *hint, void **addr)
+{
+	int prot = PROT_READ | PROT_WRITE;
+	void *at = MAP_FAILED;
+
+	if (hint)
+		at = mmap(hint, size, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
+	if (at == MAP_FAILED)
+		at = mmap(NULL, size, prot, MAP_SHARED, fd, offset);
+	if (at == MAP_FAILED)
+		return -errno;
+	*addr = at;
+	return 0;
 }

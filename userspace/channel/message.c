@@ -72,19 +72,13 @@ int vgpu_message_send(int sock, const struct message *m, int64_t deadline)
 {
 	struct message_header head = {
 		.magic = MESSAGE_MAGIC, .version = MESSAGE_VERSION,
-		.kind = m->kind, .length = m->fixed_len + m->bytes_len,
+		.kind = m->kind, .length = m->length,
 	};
-	struct iovec iov[3] = {
-		{ &head, sizeof(head) },
-		{ (void *)m->fixed, m->fixed_len },
-		{ (void *)m->bytes, m->bytes_len },
-	};
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
+	struct iovec iov[2] = { { &head, sizeof(head) }, { m->body, m->length } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 	union control control;
 	int err;
 
-	if (m->bytes_len > MESSAGE_BODY_MAX - m->fixed_len)
-		return -EMSGSIZE;
 	attach(&msg, &control, m);
 	while (sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		if (errno == ECONNRESET || errno == ENOTCONN)
@@ -115,22 +109,20 @@ static int collect(struct msghdr *msg, int *fds)
 	return n;
 }
 
-/* @len bytes came: are they a message of the kind that @m says? */
+/* @len bytes came: are they the message that @m says? */
 static bool expected(const struct message_header *head, size_t len,
 		     const struct msghdr *msg, const struct message *m, int nfds)
 {
 	return !(msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
-	       len >= sizeof(*head) && head->magic == MESSAGE_MAGIC &&
+	       len == sizeof(*head) + m->length && head->magic == MESSAGE_MAGIC &&
 	       head->version == MESSAGE_VERSION && head->kind == m->kind &&
-	       head->length == len - sizeof(*head) && !head->reserved &&
-	       nfds == m->nfds;
+	       head->length == m->length && !head->reserved && nfds == m->nfds;
 }
 
-int vgpu_message_receive(int sock, struct message *m, void *body, size_t room,
-			 int64_t deadline)
+int vgpu_message_receive(int sock, struct message *m, int64_t deadline)
 {
 	struct message_header head;
-	struct iovec iov[2] = { { &head, sizeof(head) }, { body, room } };
+	struct iovec iov[2] = { { &head, sizeof(head) }, { m->body, m->length } };
 	int fds[FDS_ROOM], nfds, err;
 	union control control;
 	struct msghdr msg;
@@ -156,5 +148,5 @@ int vgpu_message_receive(int sock, struct message *m, void *body, size_t room,
 		return len ? -EPROTO : -EPIPE;
 	}
 	memcpy(m->fds, fds, nfds * sizeof(int));
-	return len - sizeof(head);
+	return 0;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The messages of the socket backend: one SOCK_SEQPACKET datagram each, a
- * header and a body, with a fixed number of descriptors for each kind.
+ * header, a body and descriptors, as many of each as the kind has.
  *
  *	kind	way		body				descriptors
- *	HELLO	app -> peer	ring sizes, bytes of the caller	memory, app's bell, peer's bell
- *	ANSWER	peer -> app	bytes of the caller		none
+ *	SETUP	app -> peer	struct vgpu_ring_sizes		memory, app's bell, peer's bell
  *	HOSTMEM	app -> peer	struct message_hostmem		memory
  */
 #ifndef VGPU_CHANNEL_MESSAGE_H
@@ -17,14 +16,12 @@
 #include <linux/vgpu.h>
 
 #define MESSAGE_MAGIC		0x75706776u	/* "vgpu" */
-#define MESSAGE_VERSION		1
-#define MESSAGE_BODY_MAX	(64u << 10)
+#define MESSAGE_VERSION		2
 #define MESSAGE_FDS_MAX		3
 
 enum message_kind {
-	MESSAGE_HELLO	= 1,
-	MESSAGE_ANSWER	= 2,
-	MESSAGE_HOSTMEM	= 3,
+	MESSAGE_SETUP	= 1,
+	MESSAGE_HOSTMEM	= 2,
 };
 
 struct message_header {
@@ -44,28 +41,24 @@ _Static_assert(sizeof(struct message_header) == 16, "wire");
 _Static_assert(sizeof(struct message_hostmem) == 16, "wire");
 _Static_assert(sizeof(struct vgpu_ring_sizes) == 16, "wire");
 
-/* What a message carries, to send or as received. */
+/* What a message carries, to send, or expected and as received. */
 struct message {
 	enum message_kind	kind;
-	const void		*fixed;		/* first part of the body when sent */
-	size_t			fixed_len;
-	const void		*bytes;		/* second part, when sent */
-	size_t			bytes_len;
+	void			*body;
+	size_t			length;		/* of the body */
 	int			fds[MESSAGE_FDS_MAX];
 	int			nfds;
 };
 
-/* Send, waiting for room until @deadline. 0, -EPIPE, -ETIMEDOUT, -EMSGSIZE. */
+/* Send, waiting for room until @deadline. 0, -EPIPE, -ETIMEDOUT. */
 int vgpu_message_send(int sock, const struct message *m, int64_t deadline);
 
 /*
- * Receive a message of kind @m->kind with exactly @m->nfds descriptors, which
- * become the caller's; its body to @body (@room bytes). The body's length;
- * -ETIMEDOUT, -EPIPE (end), -EPROTO (anything else than that message; all
- * descriptors are closed).
+ * Receive a message of @m->kind, whose body has @m->length bytes, with @m->nfds
+ * descriptors, which become the caller's. -ETIMEDOUT, -EPIPE (end), -EPROTO
+ * (anything else than that message; all descriptors are closed).
  */
-int vgpu_message_receive(int sock, struct message *m, void *body, size_t room,
-			 int64_t deadline);
+int vgpu_message_receive(int sock, struct message *m, int64_t deadline);
 
 /* poll(2) until @deadline; 0 when one of @p is ready, -ETIMEDOUT. */
 int vgpu_message_poll(struct pollfd *p, int n, int64_t deadline);

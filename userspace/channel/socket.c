@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -147,17 +148,52 @@ static struct socket_channel *new_channel(enum vgpu_side side, int sock)
 	return NULL;
 }
 
+/* ---- memory: one memfd, the app's half first ---- */
+
+#define BOTH_HALVES	(1u << VGPU_SIDE_APP | 1u << VGPU_SIDE_PEER)
+
+/* Size of the whole, or 0 if the ring sizes are not allowed. */
+static size_t memory_size(const struct vgpu_ring_sizes *sizes)
+{
+	return vgpu_memory_half(sizes, VGPU_SIDE_APP) +
+	       vgpu_memory_half(sizes, VGPU_SIDE_PEER);
+}
+
+static int map_memory(struct channel_memory **memory, int fd,
+		      const struct vgpu_ring_sizes *sizes, unsigned int writable)
+{
+	const uint64_t offset[2] = {
+		[VGPU_SIDE_PEER] = vgpu_memory_half(sizes, VGPU_SIDE_APP),
+	};
+
+	return vgpu_memory_map(memory, fd, offset, sizes, writable);
+}
+
+/* As the module's mappings are: not in core dumps, nor in a fork child of the app. */
+static int hide_memory(const struct channel_memory *m, enum vgpu_side side)
+{
+	for (int i = VGPU_SIDE_APP; i <= VGPU_SIDE_PEER; i++) {
+		madvise(m->half[i], m->size[i], MADV_DONTDUMP);
+		if (side == VGPU_SIDE_APP &&
+		    madvise(m->half[i], m->size[i], MADV_DONTFORK))
+			return -errno;
+	}
+	return 0;
+}
+
 static int use_memory(struct socket_channel *s, int fd,
 		      const struct vgpu_ring_sizes *sizes)
 {
 	struct channel_memory *memory;
-	int err = vgpu_memory_map(&memory, fd, sizes, s->ch.side, false);
+	int err = map_memory(&memory, fd, sizes, 1u << s->ch.side);
 
 	if (err)
 		return err;
-	vgpu_channel_init(&s->ch, memory, sizes);
+	err = hide_memory(memory, s->ch.side);
+	if (!err)
+		vgpu_channel_init(&s->ch, memory, sizes);
 	vgpu_memory_put(memory, true);
-	return 0;
+	return err;
 }
 
 static int make_bells(struct socket_channel *s)
@@ -240,35 +276,22 @@ static int connect_to(const char *path, int64_t deadline)
 	return err == -EAGAIN ? -ETIMEDOUT : err;
 }
 
-static int send_hello(struct socket_channel *s, int memory,
-		      const struct vgpu_ring_sizes *sizes, const void *hello,
-		      size_t len, int64_t deadline)
+static int send_setup(struct socket_channel *s, int memory,
+		      const struct vgpu_ring_sizes *sizes, int64_t deadline)
 {
+	struct vgpu_ring_sizes body = *sizes;
 	struct message m = {
-		.kind = MESSAGE_HELLO, .fixed = sizes, .fixed_len = sizeof(*sizes),
-		.bytes = hello, .bytes_len = len,
+		.kind = MESSAGE_SETUP, .body = &body, .length = sizeof(body),
 		.fds = { memory, s->our_bell, s->their_bell }, .nfds = 3,
 	};
 
 	return vgpu_message_send(s->sock, &m, deadline);
 }
 
-static int receive_answer(struct socket_channel *s, void *answer, size_t *len,
-			  int64_t deadline)
-{
-	struct message m = { .kind = MESSAGE_ANSWER };
-	int n = vgpu_message_receive(s->sock, &m, answer, *len, deadline);
-
-	if (n < 0)
-		return n;
-	*len = n;
-	return 0;
-}
-
 static int make_app(struct socket_channel *s, const struct vgpu_ring_sizes *sizes,
-		    const void *hello, size_t len, int64_t deadline)
+		    int64_t deadline)
 {
-	int fd = vgpu_memory_make("vgpu-channel", vgpu_memory_size(sizes)), err;
+	int fd = vgpu_memory_make("vgpu-channel", memory_size(sizes)), err;
 
 	if (fd < 0)
 		return fd;
@@ -276,7 +299,7 @@ static int make_app(struct socket_channel *s, const struct vgpu_ring_sizes *size
 	if (!err)
 		err = use_memory(s, fd, sizes);
 	if (!err)
-		err = send_hello(s, fd, sizes, hello, len, deadline);
+		err = send_setup(s, fd, sizes, deadline);
 	close(fd);
 	return err;
 }
@@ -290,7 +313,7 @@ int vgpu_channel_connect(struct vgpu_channel **out, const char *path,
 	struct socket_channel *s;
 	int sock, err;
 
-	if (!vgpu_memory_size(sizes))
+	if (!memory_size(sizes))
 		return -EINVAL;
 	sock = connect_to(path, deadline);
 	if (sock < 0)
@@ -301,9 +324,10 @@ int vgpu_channel_connect(struct vgpu_channel **out, const char *path,
 		return -ENOMEM;
 	}
 	s->ch.pid = peer_pid(sock);
-	err = make_app(s, sizes, hello, hello_len, deadline);
+	err = make_app(s, sizes, deadline);
 	if (!err)
-		err = receive_answer(s, answer, answer_len, deadline);
+		err = vgpu_greeting_exchange(&s->ch, hello, hello_len, answer, answer_len,
+					     deadline);
 	if (err)
 		release(s, true);
 	else
@@ -331,11 +355,11 @@ static int set_nonblocking(int fd)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
-/* The descriptors of a hello: s owns the bells at once, the caller the memory. */
-static int use_hello(struct socket_channel *s, const struct message *m,
+/* The descriptors of a set-up: s owns the bells at once, the caller the memory. */
+static int use_setup(struct socket_channel *s, const struct message *m,
 		     const struct vgpu_ring_sizes *sizes)
 {
-	size_t size = vgpu_memory_size(sizes);
+	size_t size = memory_size(sizes);
 	int err;
 
 	s->their_bell = m->fds[1];
@@ -352,36 +376,18 @@ static int use_hello(struct socket_channel *s, const struct message *m,
 	return use_memory(s, m->fds[0], sizes);
 }
 
-static int receive_hello(struct socket_channel *s, void *hello, size_t *len,
-			 int64_t deadline)
+static int receive_setup(struct socket_channel *s, int64_t deadline)
 {
-	struct message m = { .kind = MESSAGE_HELLO, .nfds = 3 };
 	struct vgpu_ring_sizes sizes;
-	uint8_t *body = malloc(MESSAGE_BODY_MAX);
-	int n, err;
+	struct message m = {
+		.kind = MESSAGE_SETUP, .body = &sizes, .length = sizeof(sizes), .nfds = 3,
+	};
+	int err = vgpu_message_receive(s->sock, &m, deadline);
 
-	if (!body)
-		return -ENOMEM;
-	n = vgpu_message_receive(s->sock, &m, body, MESSAGE_BODY_MAX, deadline);
-	err = n < 0 ? n : 0;
 	if (err)
-		goto free_body;
-	if ((size_t)n < sizeof(sizes)) {
-		vgpu_message_close(m.fds, m.nfds);
-		err = -EPROTO;
-		goto free_body;
-	}
-	memcpy(&sizes, body, sizeof(sizes));
-	err = use_hello(s, &m, &sizes);
+		return err;
+	err = use_setup(s, &m, &sizes);
 	close(m.fds[0]);
-	if (!err && n - sizeof(sizes) > *len)
-		err = -EMSGSIZE;
-	if (err)
-		goto free_body;
-	*len = n - sizeof(sizes);
-	memcpy(hello, body + sizeof(sizes), *len);
-free_body:
-	free(body);
 	return err;
 }
 
@@ -389,6 +395,7 @@ int vgpu_channel_accept(struct vgpu_channel **out, int fd,
 			void *hello, size_t *hello_len, int timeout_ms)
 {
 	struct socket_channel *s = new_channel(VGPU_SIDE_PEER, fd);
+	int64_t deadline = clock_deadline(timeout_ms);
 	int err;
 
 	if (!s) {
@@ -398,21 +405,14 @@ int vgpu_channel_accept(struct vgpu_channel **out, int fd,
 	s->ch.pid = peer_pid(fd);
 	err = watch_app(s);
 	if (!err)
-		err = receive_hello(s, hello, hello_len, clock_deadline(timeout_ms));
+		err = receive_setup(s, deadline);
+	if (!err)
+		err = vgpu_greeting_await(&s->ch, VGPU_OP_HELLO, hello, hello_len, deadline);
 	if (err)
 		release(s, true);
 	else
 		*out = &s->ch;
 	return err;
-}
-
-int vgpu_channel_answer(struct vgpu_channel *ch, const void *answer, size_t len)
-{
-	struct message m = {
-		.kind = MESSAGE_ANSWER, .bytes = answer, .bytes_len = len,
-	};
-
-	return vgpu_message_send(to_socket(ch)->sock, &m, clock_now());
 }
 
 /* ---- both ends in one process ---- */
@@ -453,12 +453,12 @@ static int share_bells(struct socket_channel *app, struct socket_channel *peer)
 static int pair_memory(struct channel_memory **memory,
 		       const struct vgpu_ring_sizes *sizes)
 {
-	size_t size = vgpu_memory_size(sizes);
+	size_t size = memory_size(sizes);
 	int fd = size ? vgpu_memory_make("vgpu-channel", size) : -EINVAL, err;
 
 	if (fd < 0)
 		return fd;
-	err = vgpu_memory_map(memory, fd, sizes, VGPU_SIDE_APP, true);
+	err = map_memory(memory, fd, sizes, BOTH_HALVES);
 	close(fd);
 	return err;
 }
