@@ -60,7 +60,7 @@ GEN	:=	# generated headers that must exist before anything is compiled
 
 # First the parts that others link.
 BASE	:= $(patsubst %,userspace/%/build.mk,proto channel cudafront nl)
-include $(wildcard $(BASE))
+include $(wildcard $(BASE)) kmod/build.mk
 include $(sort $(filter-out $(BASE),$(wildcard userspace/*/build.mk tools/*/build.mk)))
 include $(sort $(wildcard selftests/*/build.mk))
 

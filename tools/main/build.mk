@@ -30,7 +30,7 @@ check: setup
 	@$(MAKE) --no-print-directory check-run
 
 # The sanitizer builds get folders of their own; the programs are not instrumented.
-check-build: all tests e2e-programs
+check-build: all tests e2e-programs $(LINUX_SOURCE)/.unpacked
 	$(MAKE) --no-print-directory $(FUZZERS)
 	$(MAKE) --no-print-directory SAN=address B=$(BA) E2E_B=$(E2E_B) all tests
 	$(MAKE) --no-print-directory SAN=thread B=$(BT) E2E_B=$(E2E_B) all tests
@@ -44,7 +44,8 @@ BUILT_TESTS = $(filter $(B)/%,$(TESTS))
 # This one changes records under the library's hands: a race on purpose.
 RACY_TESTS := $(B)/tests/libcuda/rewriter
 
-CHECKS = "$(PYTHON) tools/main/style.py" "$(PYTHON) tools/main/docs.py" \
+STYLE  = $(PYTHON) tools/main/style.py --checkpatch $(LINUX_SOURCE)/scripts/checkpatch.pl
+CHECKS = "$(STYLE)" "$(PYTHON) tools/main/docs.py" \
 	 $(TESTS) \
 	 $(foreach m,direct remote,$(foreach v,static shared ptds rdc,$(call e2e-run,$m,$v,))) \
 	 "$(RUN_E2E) --mode remote --jobs 6 --build $(B) --programs $(E2E_B)" \
@@ -64,8 +65,8 @@ check-run:
 # ---- style, docs ----
 
 .PHONY: style docs
-style:
-	@$(PYTHON) tools/main/style.py
+style: $(LINUX_SOURCE)/.unpacked
+	@$(STYLE)
 
 docs:
 	@$(PYTHON) tools/main/docs.py

@@ -7,6 +7,7 @@ indentation of statements count. Where lines are broken and what is aligned in
 columns is left to who writes: tables and lists of members read better so.
 """
 
+import argparse
 import difflib
 import os
 import re
@@ -125,7 +126,35 @@ def check_format(name, lines):
     yield from check_indentation(lines, formatted)
 
 
-def check_file(name):
+# What checkpatch may not say, and why. Lines may have as many columns as elsewhere.
+CHECKPATCH_IGNORE = {
+    # uapi headers have no BIT(); names that macros paste are used as often as needed
+    "": "BIT_MACRO,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE",
+    # looking at the kernel's version is what it is for
+    "kmod/compat.h": "LINUX_VERSION_CODE,CONSTANT_COMPARISON",
+    # a language of its own
+    "kmod/trace.h": "OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT,COMPLEX_MACRO",
+}
+
+
+def is_kernel(name):
+    return name.startswith(("kmod/", "uapi/")) and name.endswith(C_FILES)
+
+
+def check_kernel(name, checkpatch):
+    ignore = ",".join(CHECKPATCH_IGNORE[key] for key in ("", name) if key in CHECKPATCH_IGNORE)
+    said = subprocess.run(
+        [checkpatch, "--no-tree", "--strict", "--terse", "--max-line-length=%d" % COLUMNS,
+         "--ignore", ignore, "--file", name], capture_output=True, text=True, check=False)
+    for line in said.stdout.splitlines():
+        found = re.match(re.escape(name) + r":(\d+): (.*)", line)
+        if found:
+            yield int(found.group(1)), found.group(2)
+    if said.returncode not in (0, 1):
+        yield 1, "checkpatch failed: " + said.stderr.strip()
+
+
+def check_file(name, checkpatch):
     with open(name, errors="surrogateescape") as file:
         text = file.read()
     if "\0" in text[:4096]:
@@ -138,13 +167,20 @@ def check_file(name):
         yield len(lines), "no newline at the end"
     if name.endswith(C_FILES):
         yield from check_c(lines)
-        yield from check_format(name, lines)
+        if name != "kmod/trace.h":
+            yield from check_format(name, lines)
+    if is_kernel(name) and checkpatch:
+        yield from check_kernel(name, checkpatch)
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--checkpatch", help="the kernel's script, for kernel code")
+    parser.add_argument("files", nargs="*", help="default: all of the tree")
+    options = parser.parse_args()
     count = 0
-    for name in sys.argv[1:] or tracked():
-        for number, what in check_file(name):
+    for name in options.files or tracked():
+        for number, what in check_file(name, options.checkpatch):
             print("%s:%d: %s" % (name, number, what))
             count += 1
     print("%sok 1 - style # %d complaints\n1..1" % ("not " if count else "", count))

@@ -110,14 +110,14 @@ struct vgpu_ring_sizes {
 /* ==== a channel's life ==== */
 
 /*
- *	       setup                 accept                  app's end,
- *	app ─────────► WAITING ─────────────────► ACTIVE ─────────────────► LOST
- *	                  │                        │  ▲    peer's end, LOSE  ▲
- *	                  │      peer's end, with  │  │ accept               │
- *	                  │      a cookie set      ▼  │                      │
- *	                  │                       FROZEN                     │
- *	                  └───────────────────────────┴──────────────────────┘
- *	                   app's end, or not accepted within accept_timeout
+ *	     setup                accept               app's end,
+ *	app ------> WAITING ------------------> ACTIVE ----------------> LOST
+ *	               |                        |  ^    peer's end, LOSE  ^
+ *	               |     peer's end, with   |  | accept               |
+ *	               |     a cookie set       v  |                      |
+ *	               |                       FROZEN                     |
+ *	               +--------------------------+-----------------------+
+ *	                app's end, or not accepted within accept_timeout
  *
  * The app's end is the first close of a descriptor of the channel by the
  * process that set it up, be it by its exit; what a fork child or another
@@ -168,6 +168,7 @@ struct vgpu_ioc_setup {
 	__u64			features;	/* out */
 	__u64			channel;	/* out: number of it, as events name it */
 };
+
 #define VGPU_IOC_SETUP		_IOWR(VGPU_IOC, 0x01, struct vgpu_ioc_setup)
 
 /*
@@ -184,6 +185,7 @@ struct vgpu_ioc_hostmem_alloc {
 	__u32	flags;
 	__u32	reserved;
 };
+
 #define VGPU_IOC_HOSTMEM_ALLOC	_IOWR(VGPU_IOC, 0x02, struct vgpu_ioc_hostmem_alloc)
 
 /*
@@ -193,6 +195,7 @@ struct vgpu_ioc_hostmem_alloc {
 struct vgpu_ioc_hostmem_free {
 	__u64	handle;
 };
+
 #define VGPU_IOC_HOSTMEM_FREE	_IOW(VGPU_IOC, 0x03, struct vgpu_ioc_hostmem_free)
 
 /*
@@ -211,6 +214,7 @@ struct vgpu_ioc_appmem {
 	__u32	flags;
 	__u32	reserved;
 };
+
 #define VGPU_IOC_REGISTER	_IOW(VGPU_IOC, 0x04, struct vgpu_ioc_appmem)
 #define VGPU_IOC_UNREGISTER	_IOW(VGPU_IOC, 0x05, struct vgpu_ioc_appmem)
 
@@ -244,6 +248,7 @@ struct vgpu_ioc_wait {
 	__u32	flags;
 	__u32	state;			/* out: enum vgpu_channel_state */
 };
+
 #define VGPU_WAIT_FOREVER	0x7fffffffffffffffll
 #define VGPU_IOC_WAIT		_IOWR(VGPU_IOC, 0x11, struct vgpu_ioc_wait)
 
@@ -272,6 +277,7 @@ struct vgpu_ioc_info {
 	__u32			devices[VGPU_CHANNEL_DEVICES];	/* N of /dev/vgpuN */
 	struct vgpu_cookie	cookie;
 };
+
 #define VGPU_IOC_INFO		_IOR(VGPU_IOC, 0x20, struct vgpu_ioc_info)
 
 /*
@@ -299,6 +305,7 @@ struct vgpu_ioc_copy {
 	__u32	flags;
 	__u32	reserved;
 };
+
 #define VGPU_IOC_COPY		_IOW(VGPU_IOC, 0x23, struct vgpu_ioc_copy)
 
 /* ==== /dev/vgpuctl ==== */
@@ -355,6 +362,7 @@ enum vgpu_cmd {
 
 	__VGPU_CMD_MAX
 };
+
 #define VGPU_CMD_MAX		(__VGPU_CMD_MAX - 1)
 
 enum vgpu_attr {
@@ -381,6 +389,7 @@ enum vgpu_attr {
 
 	__VGPU_ATTR_MAX
 };
+
 #define VGPU_ATTR_MAX		(__VGPU_ATTR_MAX - 1)
 
 enum vgpu_device_state {
