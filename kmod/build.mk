@@ -31,3 +31,8 @@ $(LINUX_SOURCE)/.unpacked:
 		tools/testing/selftests/kselftest.h tools/testing/selftests/kselftest_harness.h \
 		tools/testing/selftests/kselftest scripts/subarch.include
 	@touch $@
+
+# Its own copy: it builds anew, several times.
+KMOD_CHECK := $(B)/linux-check
+$(KMOD_CHECK)/.copied: $(KMOD_SOURCES)
+	@mkdir -p $(@D) && cp -p --parents $^ $(@D) && touch $@

@@ -30,7 +30,7 @@ check: setup
 	@$(MAKE) --no-print-directory check-run
 
 # The sanitizer builds get folders of their own; the programs are not instrumented.
-check-build: all tests e2e-programs $(LINUX_SOURCE)/.unpacked
+check-build: all tests e2e-programs $(LINUX_SOURCE)/.unpacked $(KMOD_CHECK)/.copied
 	$(MAKE) --no-print-directory $(FUZZERS)
 	$(MAKE) --no-print-directory SAN=address B=$(BA) E2E_B=$(E2E_B) all tests
 	$(MAKE) --no-print-directory SAN=thread B=$(BT) E2E_B=$(E2E_B) all tests
@@ -46,6 +46,7 @@ RACY_TESTS := $(B)/tests/libcuda/rewriter
 
 STYLE  = $(PYTHON) tools/main/style.py --checkpatch $(LINUX_SOURCE)/scripts/checkpatch.pl
 CHECKS = "$(STYLE)" "$(PYTHON) tools/main/docs.py" \
+	 "kmod/check $(shell tools/vm/vm kernel debian build) $(KMOD_CHECK)" \
 	 $(TESTS) \
 	 $(foreach m,direct remote,$(foreach v,static shared ptds rdc,$(call e2e-run,$m,$v,))) \
 	 "$(RUN_E2E) --mode remote --jobs 6 --build $(B) --programs $(E2E_B)" \
