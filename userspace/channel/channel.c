@@ -4,6 +4,7 @@
  * other side's positions, and how a channel is lost and closed.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -55,6 +56,20 @@ static void set_rings(struct vgpu_channel *ch, const struct vgpu_ring_sizes *s)
 		ch->our_sleep = &peer->sleep;
 		ch->their_sleep = &app->sleep;
 	}
+}
+
+void *vgpu_channel_alloc(size_t size, const struct channel_ops *ops, enum vgpu_side side)
+{
+	struct vgpu_channel *ch;
+
+	size = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+	ch = aligned_alloc(CACHE_LINE, size);
+	if (!ch)
+		return NULL;
+	memset(ch, 0, size);
+	ch->ops = ops;
+	ch->side = side;
+	return ch;
 }
 
 void vgpu_channel_init(struct vgpu_channel *ch, struct channel_memory *memory,
@@ -225,11 +240,11 @@ int vgpu_appmem_unregister(struct vgpu_channel *ch, void *addr, size_t size)
 
 int vgpu_app_read(struct vgpu_channel *ch, void *to, uint64_t app_addr, size_t n)
 {
-	return ch->ops->app_copy(ch, to, app_addr, n, false);
+	return n ? ch->ops->app_copy(ch, to, app_addr, n, false) : 0;
 }
 
 int vgpu_app_write(struct vgpu_channel *ch, uint64_t app_addr, const void *from,
 		   size_t n)
 {
-	return ch->ops->app_copy(ch, (void *)from, app_addr, n, true);
+	return n ? ch->ops->app_copy(ch, (void *)from, app_addr, n, true) : 0;
 }

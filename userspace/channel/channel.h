@@ -87,7 +87,7 @@ int vgpu_channel_accept(struct vgpu_channel **out, int fd,
  * /dev/vgpuN, the devices of the channel in order, owned by this call also when
  * it fails. Errors as of VGPU_IOC_SETUP; -EHOSTDOWN: no daemon. (device.c)
  */
-int vgpu_channel_open(struct vgpu_channel **out, const int *fds, unsigned n,
+int vgpu_channel_open(struct vgpu_channel **out, const int *fds, unsigned int n,
 		      const struct vgpu_ring_sizes *sizes,
 		      const void *hello, size_t hello_len,
 		      void *answer, size_t *answer_len, int timeout_ms);
@@ -102,15 +102,17 @@ int vgpu_channel_adopt(struct vgpu_channel **out, int fd,
 
 /*
  * The virtual GPUs that this process may use, opened: descriptors in @fds, at
- * most @max, in the order of their names; their number. @list (of VGPU_DEVICES,
- * or NULL: every /dev/vgpuN) holds numbers or paths, separated by commas;
- * "none" or "" is an empty one.
- * Nodes that may not be opened are passed over if @list is NULL.
- * -ENOENT: there are none at all; -EACCES: there are, but none for this
- * process; -EINVAL: @list is malformed; else as open(2) of one that @list
- * names. (nodes.c)
+ * most @max and VGPU_CHANNEL_DEVICES; their number, at least 1. @list (of
+ * VGPU_DEVICES) holds numbers or paths, separated by commas, in the order of
+ * the devices; "none" or "" is an empty one. NULL: every /dev/vgpuN by its
+ * number, those that may not be opened passed over. (nodes.c)
+ *	-ENOENT		there are none at all, or the list is empty
+ *	-EACCES		there are, but none for this process
+ *	-EINVAL		@list is malformed, too long, or names a device twice
+ *	-ENODEV		@list names what is no character device
+ * else as open(2) of one that @list names.
  */
-int vgpu_nodes_open(const char *list, int *fds, unsigned max);
+int vgpu_nodes_open(const char *list, int *fds, unsigned int max);
 
 /* Peer: send the answer to the hello. */
 int vgpu_channel_answer(struct vgpu_channel *ch, const void *answer, size_t len);
@@ -121,6 +123,7 @@ int vgpu_channel_answer(struct vgpu_channel *ch, const void *answer, size_t len)
 int vgpu_channel_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
 		      const struct vgpu_ring_sizes *sizes);
 
+/* Give up this end: the other side hears of it at once. NULL is nothing. */
 void vgpu_channel_close(struct vgpu_channel *ch);
 
 /* In a fork child: give up this copy without telling the other side. */
@@ -224,14 +227,15 @@ void vgpu_channel_kick(struct vgpu_channel *ch);
  */
 int vgpu_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr,
 			uint64_t *handle);
-/* App: unmap. The peer is told by a record of the caller's. */
+/* App: unmap and forget @handle. The peer is told by a record of the caller's. */
 void vgpu_hostmem_destroy(struct vgpu_channel *ch, void *addr, size_t size,
 			  uint64_t handle);
 
 /*
  * Peer: map what the app created as @handle, at @hint if that range is free
  * (so that host pointers mean the same on both sides), else elsewhere.
- * -ENOENT: no such handle; -EINVAL: size or seals are not as promised.
+ * -ENOENT: no such handle; -EINVAL: size or seals are not as promised, or, with
+ * the module, no buffer has that handle any more.
  */
 int vgpu_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 		     void *hint, void **addr);
@@ -240,7 +244,7 @@ void vgpu_hostmem_unmap(struct vgpu_channel *ch, void *addr, size_t size);
 /*
  * App: let the peer copy from and to [@addr, @addr + @size) of this process
  * (the module insists on it, the socket backend's process_vm_readv(2) does
- * not); no longer. -EEXIST, -ENOENT, -ENOSPC as VGPU_IOC_REGISTER.
+ * not); no longer. -EINVAL, -EEXIST, -ENOENT, -ENOSPC as VGPU_IOC_REGISTER.
  */
 int vgpu_appmem_register(struct vgpu_channel *ch, void *addr, size_t size);
 int vgpu_appmem_unregister(struct vgpu_channel *ch, void *addr, size_t size);

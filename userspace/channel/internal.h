@@ -173,6 +173,12 @@ static inline void channel_announce_head(struct vgpu_channel *ch)
 /* ---- channel.c ---- */
 
 /*
+ * A backend's channel, zeroed, whose struct of @size bytes begins with the
+ * vgpu_channel; NULL: no memory. It ends by vgpu_channel_fini(), if it was
+ * initialised, and free().
+ */
+void *vgpu_channel_alloc(size_t size, const struct channel_ops *ops, enum vgpu_side side);
+/*
  * Fill @ch (zeroed, with its backend's ops, side and pid) and take a reference of
  * @memory, whose size fits @sizes.
  */
@@ -252,5 +258,10 @@ static inline int64_t clock_deadline(int timeout_ms)
 {
 	return timeout_ms < 0 ? NEVER : clock_now() + timeout_ms * 1000000ll;
 }
+
+/* ---- nodes.c ---- */
+
+/* vgpu_nodes_open() in a folder other than /dev, for tests. */
+int vgpu_nodes_open_in(const char *folder, const char *list, int *fds, unsigned int max);
 
 #endif /* VGPU_CHANNEL_INTERNAL_H */

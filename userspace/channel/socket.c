@@ -127,15 +127,10 @@ static const struct channel_ops socket_ops = {
 
 static struct socket_channel *new_channel(enum vgpu_side side, int sock)
 {
-	struct socket_channel *s;
-	size_t size = (sizeof(*s) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+	struct socket_channel *s = vgpu_channel_alloc(sizeof(*s), &socket_ops, side);
 
-	s = aligned_alloc(CACHE_LINE, size);
 	if (!s)
 		return NULL;
-	memset(s, 0, size);
-	s->ch.ops = &socket_ops;
-	s->ch.side = side;
 	s->sock = sock;
 	s->our_bell = s->their_bell = s->pidfd = -1;
 	pthread_mutex_init(&s->unclaimed_lock, NULL);
