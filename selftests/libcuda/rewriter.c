@@ -111,6 +111,7 @@ static CUresult start(CUfunction *f, CUdeviceptr *p)
 	CUcontext ctx;
 	CUresult r;
 
+	setenv("VGPU_DEVICES", "none", 1);
 	setenv("VGPU_SOCKET", socket_path, 1);
 	r = cuInit(0);
 	if (!r)

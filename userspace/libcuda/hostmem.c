@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 #include "libcuda/memory.h"
+#include "libcuda/submit.h"
 
 #define ALLOC_FLAGS	(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | \
 			 CU_MEMHOSTALLOC_WRITECOMBINED)
@@ -49,7 +50,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostAlloc(void **pp, size_t bytesize, unsigned
 free:
 	vgpu_call_cuMemFreeHost(p.session, p.ctx, p.flags, m.hostmem);
 unmap:
-	vgpu_memory_unmap(&m);
+	vgpu_memory_forget(&m);
 	return r;
 }
 
@@ -70,7 +71,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
 	if (!vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_PINNED, &m))
 		return CUDA_ERROR_INVALID_VALUE;
 	r = vgpu_call_cuMemFreeHost(m.session, m.ctx, p.flags, m.hostmem);
-	vgpu_memory_unmap(&m);
+	vgpu_memory_forget(&m);
 	return r;
 }
 
@@ -90,6 +91,40 @@ static CUresult registration_ask(struct vgpu_call_place *p, uint64_t start, size
 	return vgpu_call_cuMemHostRegister_v2(p->session, p->ctx, p->flags, start, size, flags);
 }
 
+static CUresult registration_error(struct vgpu_session *s, int err)
+{
+	switch (err) {
+	case -EEXIST:
+		return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+	case -EPIPE:
+		return vgpu_submit_lost(s);
+	case -EINVAL:
+		return CUDA_ERROR_INVALID_VALUE;
+	default:
+		return CUDA_ERROR_OUT_OF_MEMORY;
+	}
+}
+
+/*
+ * The channel first: the worker reaches nothing that was not registered there.
+ * What it cannot reach although it was need not stay so.
+ */
+static CUresult registration_make(struct vgpu_call_place *p, struct vgpu_memory *m)
+{
+	struct vgpu_channel *ch = p->session->channel;
+	void *start = (void *)(uintptr_t)m->start;
+	int err = vgpu_appmem_register(ch, start, m->size);
+	CUresult r;
+
+	if (err)
+		return registration_error(p->session, err);
+	r = registration_ask(p, m->start, m->size, m->flags);
+	m->kind = r ? VGPU_MEMORY_STAGED : VGPU_MEMORY_REGISTERED;
+	if (r)
+		vgpu_appmem_unregister(ch, start, m->size);
+	return r == CUDA_ERROR_NOT_PERMITTED ? CUDA_SUCCESS : r;
+}
+
 VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, unsigned int flags)
 {
 	struct vgpu_call_place p;
@@ -105,20 +140,18 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostRegister_v2(void *ptr, size_t bytesize, un
 		return CUDA_ERROR_INVALID_VALUE;
 	if (flags & ~REGISTER_FLAGS)	/* I/O memory and read-only pages of this host */
 		return CUDA_ERROR_NOT_SUPPORTED;
-	r = registration_ask(&p, (uintptr_t)ptr, bytesize, flags);
-	if (r && r != CUDA_ERROR_NOT_PERMITTED)
-		return r;
 	m = (struct vgpu_memory){
 		.start = (uintptr_t)ptr, .size = bytesize, .flags = flags,
-		.kind = r ? VGPU_MEMORY_STAGED : VGPU_MEMORY_REGISTERED,
 		.device = p.context->context.device, .session = p.session, .ctx = p.ctx,
 	};
+	r = registration_make(&p, &m);
+	if (r)
+		return r;
 	/* The worker keeps nothing of it. */
 	err = vgpu_memory_add(&m);
 	if (err)
-		return err == -EEXIST ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED :
-					CUDA_ERROR_OUT_OF_MEMORY;
-	return CUDA_SUCCESS;
+		vgpu_memory_forget(&m);
+	return err ? registration_error(p.session, err) : CUDA_SUCCESS;
 }
 
 struct contexts {
@@ -159,6 +192,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
 
 		r = r ? r : one;
 	}
+	vgpu_memory_forget(&m);
 	return r;
 }
 

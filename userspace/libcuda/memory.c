@@ -119,10 +119,16 @@ bool vgpu_memory_take(uint64_t start, enum vgpu_memory_kind kind, struct vgpu_me
 	return good;
 }
 
-void vgpu_memory_unmap(const struct vgpu_memory *m)
+void vgpu_memory_forget(const struct vgpu_memory *m)
 {
-	vgpu_hostmem_destroy(m->session->channel, (void *)(uintptr_t)m->start, m->room,
-			     m->hostmem);
+	struct vgpu_channel *ch = m->session->channel;
+	void *start = (void *)(uintptr_t)m->start;
+
+	/* A channel that is lost has forgotten it already. */
+	if (m->kind == VGPU_MEMORY_REGISTERED)
+		vgpu_appmem_unregister(ch, start, m->size);
+	if (m->kind == VGPU_MEMORY_PINNED)
+		vgpu_hostmem_destroy(ch, start, m->room, m->hostmem);
 }
 
 void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx)
@@ -133,8 +139,8 @@ void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx)
 	for (size_t i = 0; i < used; i++) {
 		if (table[i].session != s || table[i].ctx != ctx)
 			table[kept++] = table[i];
-		else if (table[i].kind == VGPU_MEMORY_PINNED)
-			vgpu_memory_unmap(&table[i]);
+		else
+			vgpu_memory_forget(&table[i]);
 	}
 	used = kept;
 	pthread_rwlock_unlock(&lock);

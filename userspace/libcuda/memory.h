@@ -46,8 +46,11 @@ void vgpu_memory_find(uint64_t address, struct vgpu_memory *m);
 /* Take the range that starts at @start and is of @kind from the table; false: none. */
 bool vgpu_memory_take(uint64_t start, enum vgpu_memory_kind kind, struct vgpu_memory *m);
 
-/* Page-locked memory is no longer in the table: give it back. */
-void vgpu_memory_unmap(const struct vgpu_memory *m);
+/*
+ * Page-locked memory that is no longer in the table, and that the worker does
+ * not use any more, is nothing to the channel either.
+ */
+void vgpu_memory_forget(const struct vgpu_memory *m);
 
 /* All of a context is gone. */
 void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx);

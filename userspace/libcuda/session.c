@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening the session: where the server is, the hello, the devices. */
-#include <errno.h>
-#include <stdio.h>
+/* The session and its devices, once a process. How its server is found: connect.c. */
 #include <stdlib.h>
 #include <string.h>
 #include "proto/cuda_api.h"
 #include "cudafront/cudafront.h"
 #include "gen/calls.h"
 #include "gen/client.h"
+#include "libcuda/connect.h"
 #include "libcuda/context.h"
 #include "libcuda/session.h"
-#include "libcuda/steer.h"
-
-#define DEFAULT_SOCKET		"/run/vgpu/server.sock"
-#define HELLO_TIMEOUT_MS	20000
-#define CQ_SIZE			(64u << 10)
-#define CQ_RECORD_MAX		(CQ_SIZE / 4)
 
 bool vgpu_forked;
 
@@ -44,57 +37,6 @@ static void fork_child(void)
 	vgpu_forked = true;
 	if (session.channel)
 		vgpu_channel_forget(session.channel);
-}
-
-static CUresult refused(const struct vgpu_answer *a)
-{
-	if (a->text[0])
-		fprintf(stderr, "vgpu: the server refused: %s\n", a->text);
-	return (CUresult)a->status;
-}
-
-static CUresult no_server(const char *path, int err)
-{
-	/* A host without vgpu is a host without a GPU, and nothing to talk about. */
-	if (getenv("VGPU_SOCKET"))
-		fprintf(stderr, "vgpu: no server at VGPU_SOCKET=%s: %s\n", path, strerror(-err));
-	return CUDA_ERROR_NO_DEVICE;
-}
-
-static CUresult session_connect(struct vgpu_session *s)
-{
-	static const struct vgpu_ring_sizes sizes = {
-		.sq = 256u << 10, .cq = CQ_SIZE, .up = 1u << 20, .down = 1u << 20,
-	};
-	const char *path = secure_getenv("VGPU_SOCKET") ?: DEFAULT_SOCKET;
-	struct vgpu_hello *hello = calloc(1, sizeof(*hello));
-	struct vgpu_answer answer;
-	size_t length = sizeof(answer);
-	const char *wrong;
-	int err;
-
-	if (!hello)
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	hello->magic = VGPU_HELLO_MAGIC;
-	hello->version = VGPU_HELLO_VERSION;
-	memcpy(hello->opcodes, vgpu_call_opcodes, sizeof(hello->opcodes));
-	hello->nranges = vgpu_steer_ranges(hello->ranges, VGPU_RANGES_MAX);
-	err = vgpu_channel_connect(&s->channel, path, &sizes, hello,
-				   vgpu_hello_length(hello->nranges), &answer, &length,
-				   HELLO_TIMEOUT_MS);
-	free(hello);
-	if (err)
-		return no_server(path, err);
-	wrong = vgpu_answer_check(&answer, length);
-	if (wrong) {
-		fprintf(stderr, "vgpu: the answer of %s cannot be used: %s\n", path, wrong);
-		return CUDA_ERROR_NO_DEVICE;
-	}
-	if (answer.status)
-		return refused(&answer);
-	s->driver_version = answer.driver_version;
-	s->ndevices = answer.ndevices;
-	return CUDA_SUCCESS;
 }
 
 /*
@@ -174,10 +116,10 @@ static CUresult session_open(void)
 	int n;
 
 	pthread_atfork(NULL, NULL, fork_child);
-	r = session_connect(&session);
+	r = vgpu_connect(&session);
 	if (r)
 		return r;
-	session.record_room = CQ_RECORD_MAX;
+	session.record_room = VGPU_SESSION_CQ_SIZE / 4;	/* the largest record */
 	session.record = malloc(session.record_room);
 	if (!session.record)
 		return CUDA_ERROR_OUT_OF_MEMORY;

@@ -16,6 +16,8 @@
 struct vgpu_wait;		/* submit.c: a thread that waits for a completion */
 struct vgpu_transfer;		/* submit.h: where bytes of down go */
 
+#define VGPU_SESSION_CQ_SIZE	(64u << 10)
+
 struct vgpu_session {
 	struct vgpu_channel	*channel;
 	int			driver_version;
@@ -43,8 +45,8 @@ struct vgpu_device {
 };
 
 /*
- * Open the session(s) and learn the devices, once a process. CUDA_ERROR_NO_DEVICE
- * when no server can be reached; what a server refuses with, if it does.
+ * Open the session(s) and learn the devices, once a process. What vgpu_connect()
+ * returns if it fails; what a server refuses with, if it does.
  */
 CUresult vgpu_session_init(void);
 
