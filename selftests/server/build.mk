@@ -2,10 +2,11 @@
 # Tests of the server: the parts of a worker by themselves, a worker behind a
 # channel with a driver that the test plays, and the program.
 
-$(foreach t,cache handles steer,\
+$(foreach t,binding cache handles steer,\
 	$(eval $(call unit-test,server,$(t),$(SERVER_PART_OBJS),$(SERVER_LIBS))))
-$(eval $(call unit-test,server,records,$(B)/obj/selftests/server/fake_driver.o \
-	$(SERVER_PART_OBJS),$(SERVER_LIBS)))
+$(foreach t,devices records,\
+	$(eval $(call unit-test,server,$(t),$(B)/obj/selftests/server/fake_driver.o \
+	$(SERVER_PART_OBJS),$(SERVER_LIBS))))
 
 $(eval $(call unit-test,server,program,$(PROTO_OBJS) $(CHANNEL_OBJS),))
 $(B)/tests/server/program: | $(B)/vgpu-server $(B)/softgpu/libcuda.so.1

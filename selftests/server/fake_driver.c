@@ -20,6 +20,38 @@ static CUresult unsupported(void)
 	return CUDA_ERROR_NOT_SUPPORTED;
 }
 
+/* ---- devices ---- */
+
+static CUresult device_count(int *n)
+{
+	*n = fake.devices;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_get(CUdevice *dev, int ordinal)
+{
+	*dev = FAKE_DEVICE + ordinal;
+	return ordinal < fake.devices ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+static CUresult device_text(char *text, int room, CUdevice dev)
+{
+	*text = 0;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_memory(size_t *bytes, CUdevice dev)
+{
+	*bytes = FAKE_MEMORY;
+	return CUDA_SUCCESS;
+}
+
+static CUresult device_uuid(CUuuid *uuid, CUdevice dev)
+{
+	memset(uuid, dev, sizeof(*uuid));
+	return CUDA_SUCCESS;
+}
+
 /* ---- contexts ---- */
 
 static CUresult set_current(CUcontext ctx)
@@ -29,13 +61,23 @@ static CUresult set_current(CUcontext ctx)
 
 static CUresult retain(CUcontext *ctx, CUdevice dev)
 {
+	fake.retained++;
 	*ctx = handle();
 	return CUDA_SUCCESS;
 }
 
 static CUresult create(CUcontext *ctx, unsigned flags, CUdevice dev)
 {
-	return retain(ctx, dev);
+	fake.created++;
+	fake.created_flags = flags;
+	*ctx = handle();
+	return CUDA_SUCCESS;
+}
+
+static CUresult destroy(CUcontext ctx)
+{
+	fake.ctx_destroyed++;
+	return CUDA_SUCCESS;
 }
 
 static CUresult end_primary(CUdevice dev)
@@ -47,6 +89,7 @@ static CUresult end_primary(CUdevice dev)
 
 static CUresult release(CUdevice dev)
 {
+	fake.released++;
 	return CUDA_SUCCESS;
 }
 
@@ -270,7 +313,14 @@ void fake_driver(struct vgpu_driver *d)
 	memset(&fake, 0, sizeof(fake));
 	for (size_t i = 0; i < sizeof(*d); i += sizeof(none))
 		memcpy((char *)d + i, &none, sizeof(none));
+	d->cuDeviceGetCount = device_count;
+	d->cuDeviceGet = device_get;
+	d->cuDeviceGetName = device_text;
+	d->cuDeviceGetPCIBusId = device_text;
+	d->cuDeviceTotalMem_v2 = device_memory;
+	d->cuDeviceGetUuid_v2 = device_uuid;
 	d->cuCtxSetCurrent = set_current;
+	d->cuCtxDestroy_v2 = destroy;
 	d->cuDevicePrimaryCtxRetain = retain;
 	d->cuCtxCreate_v2 = create;
 	d->cuDevicePrimaryCtxReset_v2 = end_primary;

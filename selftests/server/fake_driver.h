@@ -20,7 +20,11 @@ struct fake {
 	_Atomic int	copied;		/* copies to the device */
 	_Atomic int	launched;
 	_Atomic int	loaded;
-	_Atomic int	ended;		/* contexts */
+	_Atomic int	devices;	/* there are; by number from FAKE_DEVICE on */
+	_Atomic int	retained, released;	/* primary contexts */
+	_Atomic int	created, ctx_destroyed;	/* others */
+	_Atomic unsigned created_flags;	/* of the last one */
+	_Atomic int	ended;		/* primary contexts that were reset */
 	_Atomic int	waiting;	/* threads inside a synchronise */
 	_Atomic int	destroyed;	/* streams and events */
 	_Atomic int	waited_ended;	/* contexts that ended while one was */
@@ -28,6 +32,7 @@ struct fake {
 };
 extern struct fake fake;
 
+#define FAKE_DEVICE	100
 #define FAKE_MEMORY	(2u << 20)
 extern uint8_t fake_memory[FAKE_MEMORY];	/* of the device */
 

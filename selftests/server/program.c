@@ -39,7 +39,7 @@ static pid_t start(int *out, const char *option, const char *value)
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(127);
 		execl(program, program, "--socket", place, "--libcuda", driver, "--cache", cache,
-		      option, value, NULL);
+		      "--ctl", "none", option, value, NULL);
 		_exit(127);
 	}
 	close(ends[1]);
@@ -342,6 +342,18 @@ TEST(no_driver_no_server)
 	CHECK_EQ(status_of(server), 1);
 	close(out);
 	strcpy(driver, kept);
+	CHECK(access(place, F_OK));
+}
+
+/* Who is told to serve the module's devices and cannot serves nobody. */
+TEST(no_module_no_server)
+{
+	pid_t server;
+	int out;
+
+	server = start(&out, "--ctl", "/no/such/vgpuctl");
+	CHECK_EQ(status_of(server), 1);
+	close(out);
 	CHECK(access(place, F_OK));
 }
 

@@ -74,7 +74,7 @@ call 0x012 cuDevicePrimaryCtxReset_v2
 
 call 0x013 cuDevicePrimaryCtxSetFlags_v2
 	proc	cuDevicePrimaryCtxSetFlags since=11000
-	flow sync noctx client=hook
+	flow sync noctx client=hook server=hook
 	in	device	dev
 	in	u32	flags	mask=0x9f
 

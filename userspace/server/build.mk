@@ -5,12 +5,12 @@
 SERVER_OBJS	  := $(call objects,userspace/server)
 # What a test of a worker's parts links: all but the program itself.
 SERVER_PART_OBJS  := $(filter-out %/main.o,$(SERVER_OBJS)) $(PROTO_OBJS) $(SERVE_OBJS) \
-	$(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS)
-SERVER_LIBS	  := -l:libcrypto.a -l:libzstd.a -l:liblz4.a -ldl
+	$(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS) $(NL_OBJS)
+SERVER_LIBS	  := -l:libcrypto.a -l:libzstd.a -l:liblz4.a $(NL_LIBS) -ldl
 
 ALL += $(B)/vgpu-server
 
-$(B)/vgpu-server: $(SERVER_OBJS) $(PROTO_OBJS) $(SERVE_OBJS) $(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS)
+$(B)/vgpu-server: $(B)/obj/userspace/server/main.o $(SERVER_PART_OBJS)
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(SERVER_LIBS)

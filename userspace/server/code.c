@@ -452,7 +452,7 @@ CUresult vgpu_hook_vgpu_function_info(struct vgpu_worker *w, const struct vgpu_r
 	if (r)
 		return r;
 	context_for(w, q, function);
-	r = attributes_read(w, function, f, w->devices[dev], info->attributes);
+	r = attributes_read(w, function, f, w->devices[dev].driver, info->attributes);
 	if (!r)
 		r = params_read(w, function, f, params, &info->nparams, &info->param_bytes);
 	if (r)

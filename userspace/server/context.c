@@ -285,6 +285,24 @@ static CUresult context_begin(struct vgpu_worker *w, struct vgpu_context *c)
 	return r;
 }
 
+static CUresult primary_begin(struct vgpu_worker *w, const struct vgpu_served_device *d,
+			      CUcontext *driver)
+{
+	if (!d->twin)
+		return w->driver->cuDevicePrimaryCtxRetain(driver, d->driver);
+	/* It would be pushed. */
+	make_none_current(w);
+	return w->driver->cuCtxCreate_v2(driver, d->flags, d->driver);
+}
+
+static CUresult primary_end(struct vgpu_worker *w, const struct vgpu_served_device *d,
+			    CUcontext driver)
+{
+	if (d->twin)
+		return w->driver->cuCtxDestroy_v2(driver);
+	return w->driver->cuDevicePrimaryCtxRelease_v2(d->driver);
+}
+
 CUresult vgpu_hook_cuDevicePrimaryCtxRetain(struct vgpu_worker *w, const struct vgpu_request *q,
 					    uint64_t pctx, int dev)
 {
@@ -297,7 +315,7 @@ CUresult vgpu_hook_cuDevicePrimaryCtxRetain(struct vgpu_worker *w, const struct 
 	c = context_new(pctx, dev, true);
 	if (!c)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	r = w->driver->cuDevicePrimaryCtxRetain(&c->driver, w->devices[dev]);
+	r = primary_begin(w, &w->devices[dev], &c->driver);
 	if (r)
 		goto free;
 	r = make_current(w, c, 0);
@@ -306,10 +324,23 @@ CUresult vgpu_hook_cuDevicePrimaryCtxRetain(struct vgpu_worker *w, const struct 
 	if (!r)
 		return CUDA_SUCCESS;
 	make_none_current(w);
-	w->driver->cuDevicePrimaryCtxRelease_v2(w->devices[dev]);
+	primary_end(w, &w->devices[dev], c->driver);
 free:
 	context_free(w, &c->object);
 	return r;
+}
+
+/* Of the next one, or, as far as a driver allows it, the one that there is. */
+CUresult vgpu_hook_cuDevicePrimaryCtxSetFlags_v2(struct vgpu_worker *w,
+						 const struct vgpu_request *q, int dev,
+						 unsigned int flags)
+{
+	struct vgpu_served_device *d = &w->devices[dev];
+
+	if (!d->twin)
+		return w->driver->cuDevicePrimaryCtxSetFlags_v2(d->driver, flags);
+	d->flags = flags;
+	return CUDA_SUCCESS;
 }
 
 CUresult vgpu_hook_cuCtxCreate_v2(struct vgpu_worker *w, const struct vgpu_request *q,
@@ -322,7 +353,7 @@ CUresult vgpu_hook_cuCtxCreate_v2(struct vgpu_worker *w, const struct vgpu_reque
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	/* It would be pushed; the stacks are the client's business. */
 	make_none_current(w);
-	r = w->driver->cuCtxCreate_v2(&c->driver, flags, w->devices[dev]);
+	r = w->driver->cuCtxCreate_v2(&c->driver, flags, w->devices[dev].driver);
 	if (r)
 		goto free;
 	r = make_current(w, c, 0);
@@ -343,20 +374,17 @@ enum { END_DESTROY, END_RELEASE, END_RESET };
 
 static CUresult driver_end(struct vgpu_worker *w, struct vgpu_context *c, unsigned how)
 {
-	CUdevice dev = w->devices[c->ordinal];
+	const struct vgpu_served_device *d = &w->devices[c->ordinal];
 	CUresult r;
 
-	switch (how) {
-	case END_DESTROY:
+	if (how == END_DESTROY)
 		return w->driver->cuCtxDestroy_v2(c->driver);
-	case END_RELEASE:
-		return w->driver->cuDevicePrimaryCtxRelease_v2(dev);
-	default:
-		/* Its number is gone: who goes on retains again, so this ends one. */
-		r = w->driver->cuDevicePrimaryCtxReset_v2(dev);
-		w->driver->cuDevicePrimaryCtxRelease_v2(dev);
-		return r;
-	}
+	if (how == END_RELEASE || d->twin)
+		return primary_end(w, d, c->driver);
+	/* Its number is gone: who goes on retains again, so this ends one. */
+	r = w->driver->cuDevicePrimaryCtxReset_v2(d->driver);
+	primary_end(w, d, c->driver);
+	return r;
 }
 
 static void wait_until_unused(struct vgpu_worker *w, struct vgpu_context *c)

@@ -9,14 +9,15 @@
 #include "server/server.h"
 
 #define USAGE								\
-	"usage: vgpu-server [-v] [--socket PATH] [--libcuda PATH] [--cache DIR]\n" \
+	"usage: vgpu-server [-v] [--socket PATH] [--ctl PATH] [--libcuda PATH] [--cache DIR]\n" \
 	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N]\n"
 
-enum { SOCKET = 256, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, HELP,
-       WORKER, PARENT, REFUSE };
+enum { SOCKET = 256, CTL, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, HELP,
+       CONNECTION, CHANNEL, GPUS, PARENT, REFUSE };
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, SOCKET },
+	{ "ctl", required_argument, NULL, CTL },
 	{ "libcuda", required_argument, NULL, LIBCUDA },
 	{ "cache", required_argument, NULL, CACHE },
 	{ "cache-limit", required_argument, NULL, CACHE_LIMIT },
@@ -25,7 +26,9 @@ static const struct option long_options[] = {
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, HELP },
 	/* For workers, which this program starts itself. */
-	{ "worker", required_argument, NULL, WORKER },
+	{ "connection", required_argument, NULL, CONNECTION },
+	{ "channel", required_argument, NULL, CHANNEL },
+	{ "gpus", required_argument, NULL, GPUS },
 	{ "parent", required_argument, NULL, PARENT },
 	{ "refuse", required_argument, NULL, REFUSE },
 	{}
@@ -64,6 +67,9 @@ static void option(struct vgpu_options *o, int c)
 	case SOCKET:
 		o->socket = optarg;
 		break;
+	case CTL:
+		o->ctl = optarg;
+		break;
 	case LIBCUDA:
 		o->libcuda = optarg;
 		break;
@@ -85,8 +91,13 @@ static void option(struct vgpu_options *o, int c)
 	case HELP:
 		fputs(USAGE, stdout);
 		exit(0);
-	case WORKER:
-		o->worker = number("--worker", optarg, INT32_MAX, false);
+	case CONNECTION:
+	case CHANNEL:
+		o->worker = number("a worker's descriptor", optarg, INT32_MAX, false);
+		o->channel = c == CHANNEL;
+		break;
+	case GPUS:
+		o->gpus = optarg;
 		break;
 	case PARENT:
 		o->parent = number("--parent", optarg, INT32_MAX, false);
@@ -100,11 +111,45 @@ static void option(struct vgpu_options *o, int c)
 	}
 }
 
+/*
+ * The module's devices: as told; else if there is a module, we are root, and no
+ * other daemon serves them. 0 or 1 sources; -errno.
+ */
+static int open_ctl(const struct vgpu_options *o, const struct vgpu_probe *p,
+		    struct vgpu_source **source)
+{
+	const char *path = o->ctl ?: VGPU_CTL_NODE;
+	int err;
+
+	if (!strcmp(path, "none") || (!o->ctl && (geteuid() || access(path, F_OK))))
+		return 0;
+	err = vgpu_ctl_open(source, path, p->gpus, p->count);
+	if (err && o->ctl)
+		return err;
+	return !err;
+}
+
+static int open_sources(const struct vgpu_options *o, const struct vgpu_probe *p,
+			struct vgpu_source **sources)
+{
+	int n, err = vgpu_socket_open(&sources[0], o->socket);
+
+	if (err)
+		return err;
+	n = open_ctl(o, p, &sources[1]);
+	if (n >= 0)
+		return 1 + n;
+	sources[0]->close(sources[0]);
+	return n;
+}
+
 static int serve(const struct vgpu_options *o)
 {
-	int version, devices, listener, signals;
+	static struct vgpu_probe probe;
+	struct vgpu_source *sources[VGPU_SOURCES_MAX];
+	int n, signals;
 
-	if (vgpu_probe(o, &version, &devices))
+	if (vgpu_probe(o, &probe))
 		return 1;
 	/* Before there is a socket that must be removed. */
 	signals = vgpu_signals_take();
@@ -112,16 +157,16 @@ static int serve(const struct vgpu_options *o)
 		vgpu_log("no signals: %s", strerror(errno));
 		return 1;
 	}
-	listener = vgpu_listen(o->socket);
-	if (listener < 0) {
-		vgpu_log("cannot listen on %s: %s", o->socket,
-			 listener == -EADDRINUSE ? "another server is there" : strerror(-listener));
+	n = open_sources(o, &probe, sources);
+	if (n < 0)
 		return 1;
-	}
-	printf("vgpu-server: ready on %s, driver %d, %d devices\n", o->socket, version, devices);
+	printf("vgpu-server: ready on %s%s%s, driver %d, %u devices\n", o->socket,
+	       n > 1 ? " and " : "", n > 1 ? o->ctl ?: VGPU_CTL_NODE : "", probe.version,
+	       probe.count);
 	fflush(stdout);
-	vgpu_serve_sessions(o, listener, signals);
-	vgpu_unlisten(o->socket);
+	vgpu_serve_sessions(o, sources, n, signals);
+	for (int i = 0; i < n; i++)
+		sources[i]->close(sources[i]);
 	return 0;
 }
 

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server: listens, and gives each client a process of its own. It never
- * reads a byte that a client sent; the worker does that.
+ * The server: takes clients from where they come, and gives each a process of
+ * its own. It never reads a byte that a client sent; the worker does that.
  */
 #ifndef VGPU_SERVER_SERVER_H
 #define VGPU_SERVER_SERVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+#include "server/gpus.h"
+
+#define VGPU_CTL_NODE	"/dev/vgpuctl"
 
 struct vgpu_options {
 	const char	*socket;
+	const char	*ctl;		/* the module's node; "none"; NULL: if it is there */
 	const char	*libcuda;
 	const char	*cache;		/* empty: none */
 	const char	*devices;	/* CUDA_VISIBLE_DEVICES for the driver, or NULL */
@@ -19,8 +24,10 @@ struct vgpu_options {
 	unsigned	max_sessions;
 	bool		verbose;
 	/* Of a worker, which is this program again. */
-	int		worker;		/* the connection; -1: this is the server */
+	int		worker;		/* leads to the client; -1: this is the server */
+	bool		channel;	/* it is the module's channel, not a connection */
 	int		parent;		/* process id of the server */
+	const char	*gpus;		/* a list of gpus.c: the client's devices; NULL: all */
 	const char	*refuse;	/* a line for the client: it gets no session */
 };
 
@@ -31,26 +38,71 @@ void vgpu_log_to(int fd);
 /* One line, with the program's name; what is not printable is replaced. */
 void vgpu_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* ---- listen.c ---- */
-
-/*
- * A listening socket at @path, made for this process alone: -EADDRINUSE if
- * another server is alive there. Any local user may connect if this is root.
- */
-int vgpu_listen(const char *path);
-void vgpu_unlisten(const char *path);
-
 /* ---- probe.c ---- */
 
-/* Does the driver work? In a child, since a server never loads it. -errno; it was logged. */
-int vgpu_probe(const struct vgpu_options *o, int *version, int *devices);
+#define VGPU_GPUS_MAX	64
+
+struct vgpu_probe {
+	int		version;
+	unsigned	count;
+	struct vgpu_gpu	gpus[VGPU_GPUS_MAX];
+};
+
+/*
+ * Does the driver work, and which GPUs has it? In a child, since a server never
+ * loads it. -errno; it was logged.
+ */
+int vgpu_probe(const struct vgpu_options *o, struct vgpu_probe *p);
+
+/* ---- clients and where they come from: socket.c, ctl.c ---- */
+
+struct vgpu_client {
+	int		fd;		/* leads to it */
+	bool		channel;	/* .fd is the module's channel, not a connection */
+	struct ucred	who;
+	char		place[160];	/* the devices that it opened; empty: none, all are its */
+	char		gpus[VGPU_GPU_LIST_TEXT];	/* that those stand for */
+	char		refusal[256];	/* why it gets no session; empty: it does */
+};
+
+struct vgpu_source {
+	int	fd;			/* readable when a client waits */
+	/*
+	 * The next client, into *@c, which is zeroed. -EAGAIN: there is none; else
+	 * this process is out of something, and the client waits.
+	 */
+	int	(*accept)(struct vgpu_source *s, struct vgpu_client *c);
+	void	(*close)(struct vgpu_source *s);
+};
+
+/*
+ * A listening socket at @path, made for this process alone. Any local user may
+ * connect if this is root. -errno; it was logged.
+ */
+int vgpu_socket_open(struct vgpu_source **out, const char *path);
+
+/*
+ * The module's node at @path; devices that have no backend get one of @gpus, which
+ * must live as long. -errno; it was logged.
+ */
+int vgpu_ctl_open(struct vgpu_source **out, const char *path, const struct vgpu_gpu *gpus,
+		  unsigned ngpus);
 
 /* ---- sessions.c ---- */
+
+#define VGPU_SOURCES_MAX	2
 
 /* From here on signals wait to be read from what this returns; -1: errno. */
 int vgpu_signals_take(void);
 /* Serve until a signal ends it. */
-void vgpu_serve_sessions(const struct vgpu_options *o, int listener, int signals);
+void vgpu_serve_sessions(const struct vgpu_options *o, struct vgpu_source *const *sources,
+			 unsigned nsources, int signals);
+
+/* ---- spawn.c ---- */
+
+/* A worker for @c, which gets @refuse to say if that is not NULL: its pid, -errno. */
+pid_t vgpu_worker_spawn(const struct vgpu_options *o, const struct vgpu_client *c,
+			const char *refuse);
 
 /* ---- worker.c ---- */
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions: a worker for each connection, from accept to its end. Nothing here
- * waits for a client: what a connection sends is read by its worker.
+ * Sessions: a worker for each client, from accept to its end. Nothing here waits
+ * for a client: what it sends is read by its worker.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 #include "server/server.h"
 
-#define WORKER_FD	3
 #define REFUSALS_MAX	16	/* at once, besides sessions; then without a word */
 #define BREAK_MS	100	/* when no process or descriptor is to be had */
 #define END_MS		2000
@@ -29,11 +27,13 @@ struct session {
 	bool		refusal;
 	time_t		since;
 	char		exe[256];
+	char		place[sizeof(((struct vgpu_client *)0)->place)];
 };
 
 struct server {
 	const struct vgpu_options *o;
-	int		listener;
+	struct vgpu_source *const *sources;
+	unsigned	nsources;
 	int		signals;
 	struct session	*sessions;
 	unsigned	count, refusals;
@@ -53,92 +53,47 @@ static void client_exe(struct session *s)
 	snprintf(s->exe + (n > 0 ? n : 0), n > 0 ? 1 : sizeof(s->exe), "%s", n > 0 ? "" : "?");
 }
 
-/* In the child. Signals are as a program expects them; no descriptor but these four is open. */
-static void exec_worker(const struct vgpu_options *o, int connection, pid_t server,
-			const char *refuse)
-{
-	char fd[16], parent[16], limit[32];
-	const char *args[20] = { "vgpu-server" };
-	sigset_t none;
-	int n = 1;
-
-	snprintf(fd, sizeof(fd), "%d", WORKER_FD);
-	snprintf(parent, sizeof(parent), "%d", (int)server);
-	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)o->cache_limit);
-	args[n++] = "--worker", args[n++] = fd;
-	args[n++] = "--parent", args[n++] = parent;
-	args[n++] = "--libcuda", args[n++] = o->libcuda;
-	args[n++] = "--cache", args[n++] = o->cache;
-	args[n++] = "--cache-limit", args[n++] = limit;
-	if (o->devices)
-		args[n++] = "--devices", args[n++] = o->devices;
-	if (o->verbose)
-		args[n++] = "-v";
-	if (refuse)
-		args[n++] = "--refuse", args[n++] = refuse;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-	/* dup2() of a descriptor to itself would leave it to be closed. */
-	if (connection == WORKER_FD)
-		connection = dup(connection);
-	if (dup2(connection, WORKER_FD) >= 0 && !close_range(WORKER_FD + 1, ~0u, 0))
-		execv("/proc/self/exe", (char **)args);
-	vgpu_log("cannot start a worker: %s", strerror(errno));
-	_exit(VGPU_END_INTERNAL);
-}
-
 /* Why this client gets no session; NULL: it does. */
-static const char *refusal(const struct server *s, const struct session *new, char *text,
-			   size_t room)
+static const char *refusal(const struct server *s, struct vgpu_client *c)
 {
 	if (s->count >= s->o->max_sessions)
-		snprintf(text, room, "all %u sessions of this server are taken",
-			 s->o->max_sessions);
-	else if (geteuid() && new->client.uid != geteuid())
-		snprintf(text, room, "this server serves user %u only", (unsigned)geteuid());
-	else
-		return NULL;
-	return text;
+		snprintf(c->refusal, sizeof(c->refusal),
+			 "all %u sessions of this server are taken", s->o->max_sessions);
+	else if (geteuid() && c->who.uid != geteuid())
+		snprintf(c->refusal, sizeof(c->refusal), "this server serves user %u only",
+			 (unsigned)geteuid());
+	return *c->refusal ? c->refusal : NULL;
 }
 
 static void session_log(const struct session *s)
 {
-	vgpu_log("session of pid %d, uid %u, %s: worker %d%s", (int)s->client.pid,
-		 (unsigned)s->client.uid, s->exe, (int)s->worker,
-		 s->refusal ? " is to refuse it" : "");
+	vgpu_log("session of pid %d, uid %u, %s%s%s: worker %d%s", (int)s->client.pid,
+		 (unsigned)s->client.uid, s->exe, *s->place ? ", on " : "", s->place,
+		 (int)s->worker, s->refusal ? " is to refuse it" : "");
 }
 
-static int session_spawn(struct server *s, struct session *new, int connection)
+static int session_spawn(struct server *s, struct session *new, struct vgpu_client *c)
 {
-	pid_t server = getpid();
-	const char *refuse;
-	char text[128];
+	const char *refuse = refusal(s, c);
 
-	refuse = refusal(s, new, text, sizeof(text));
 	new->refusal = refuse;
 	if (refuse && s->refusals >= REFUSALS_MAX)
 		return -EBUSY;
-	new->worker = fork();
-	if (!new->worker)
-		exec_worker(s->o, connection, server, refuse);
-	return new->worker < 0 ? -errno : 0;
+	new->worker = vgpu_worker_spawn(s->o, c, refuse);
+	return new->worker < 0 ? new->worker : 0;
 }
 
-static int session_start(struct server *s, int connection)
+static int session_start(struct server *s, struct vgpu_client *c)
 {
 	struct session *new = calloc(1, sizeof(*new));
-	socklen_t length = sizeof(new->client);
-	int err = new ? 0 : -ENOMEM;
+	int err = new ? session_spawn(s, new, c) : -ENOMEM;
 
-	if (!err && getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &new->client, &length))
-		err = -errno;
-	if (!err)
-		err = session_spawn(s, new, connection);
 	if (err) {
 		free(new);
 		return err;
 	}
+	new->client = c->who;
+	strcpy(new->place, c->place);
 	client_exe(new);
 	new->since = time(NULL);
 	new->next = s->sessions;
@@ -149,21 +104,22 @@ static int session_start(struct server *s, int connection)
 	return 0;
 }
 
-static void accept_one(struct server *s)
+static void accept_one(struct server *s, struct vgpu_source *from)
 {
-	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC), err;
+	struct vgpu_client c = {};
+	int err = from->accept(from, &c);
 
-	if (fd < 0) {
-		/* Out of something: the connection waits until there is some again. */
-		s->pause = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+	if (err) {
+		/* Out of something: the client waits until there is some again. */
+		s->pause = err != -EAGAIN;
 		return;
 	}
-	err = session_start(s, fd);
+	err = session_start(s, &c);
 	if (err) {
 		vgpu_log("no worker for a client: %s", strerror(-err));
 		s->pause = err != -EBUSY;
 	}
-	close(fd);
+	close(c.fd);
 }
 
 /* ---- ending ---- */
@@ -255,23 +211,35 @@ int vgpu_signals_take(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void vgpu_serve_sessions(const struct vgpu_options *o, int listener, int signals)
+/* Wait for something to do; the first of @p is the signals, the others the sources. */
+static int await(const struct server *s, struct pollfd *p)
 {
-	struct server s = { .o = o, .listener = listener, .signals = signals };
+	p[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
+	for (unsigned i = 0; i < s->nsources; i++)
+		p[1 + i] = (struct pollfd){
+			.fd = s->pause ? -1 : s->sources[i]->fd, .events = POLLIN,
+		};
+	return poll(p, 1 + s->nsources, s->pause ? BREAK_MS : -1);
+}
+
+void vgpu_serve_sessions(const struct vgpu_options *o, struct vgpu_source *const *sources,
+			 unsigned nsources, int signals)
+{
+	struct server s = {
+		.o = o, .sources = sources, .nsources = nsources, .signals = signals,
+	};
 
 	while (!s.stop) {
-		struct pollfd p[] = {
-			{ .fd = s.signals, .events = POLLIN },
-			{ .fd = s.pause ? -1 : listener, .events = POLLIN },
-		};
+		struct pollfd p[1 + VGPU_SOURCES_MAX];
 
-		if (poll(p, 2, s.pause ? BREAK_MS : -1) < 0 && errno != EINTR)
+		if (await(&s, p) < 0 && errno != EINTR)
 			break;
 		s.pause = false;
 		if (p[0].revents)
 			read_signals(&s);
-		if (p[1].revents && !s.stop)
-			accept_one(&s);
+		for (unsigned i = 0; i < nsources && !s.stop; i++)
+			if (p[1 + i].revents)
+				accept_one(&s, sources[i]);
 	}
 	stop(&s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's life: from the connection it was started with, to the driver, to
- * the end of its client. It ends by _exit(): what it holds of the GPU goes with
+ * A worker's life: from the connection or channel it was started with, to the
+ * driver, to the end of its client. It ends by _exit(): what it holds of the GPU goes with
  * the process, and nothing it could still do would help anybody.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,15 +61,28 @@ static struct vgpu_cache *open_cache(const struct vgpu_options *o, uid_t uid, gi
 	return c;
 }
 
-static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu_cache **cache)
+/* Who is at the other end, in the kernel's words. */
+static int ask_peer(const struct vgpu_options *o, struct ucred *peer)
 {
 	socklen_t length = sizeof(*peer);
+	struct vgpu_ioc_info info;
+
+	if (!o->channel)
+		return getsockopt(o->worker, SOL_SOCKET, SO_PEERCRED, peer, &length) ? -errno : 0;
+	if (ioctl(o->worker, VGPU_IOC_INFO, &info))
+		return -errno;
+	*peer = (struct ucred){ .pid = info.pid, .uid = info.uid, .gid = info.gid };
+	return 0;
+}
+
+static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu_cache **cache)
+{
 	int err = keep_log();
 
+	if (!err)
+		err = ask_peer(o, peer);
 	if (err)
 		return err;
-	if (getsockopt(o->worker, SOL_SOCKET, SO_PEERCRED, peer, &length))
-		return -errno;
 	if (!o->refuse)
 		*cache = open_cache(o, geteuid() ? geteuid() : peer->uid,
 				    geteuid() ? getegid() : peer->gid);
@@ -96,20 +110,23 @@ static void *watch_run(void *arg)
 	return NULL;
 }
 
-/* The connection, which the channel owns, and the process. */
-static int watch_client(int connection, pid_t pid)
+/*
+ * The descriptor, which the channel owns; and the process behind a connection,
+ * whose fork children may keep that open. The module looks after its own.
+ */
+static int watch_client(const struct vgpu_options *o, pid_t pid)
 {
 	static struct watch w;
 	pthread_t thread;
-	int fd = fcntl(connection, F_DUPFD_CLOEXEC, 64);
+	int fd = fcntl(o->worker, F_DUPFD_CLOEXEC, 64), process = -1;
 
 	if (fd < 0)
 		return -errno;
-	w.fds[0] = (struct pollfd){ .fd = fd, .events = POLLRDHUP };
 	/* -1, in another pid namespace or on an old kernel: is not looked at. */
-	w.fds[1] = (struct pollfd){
-		.fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1, .events = POLLIN,
-	};
+	if (!o->channel && pid > 0)
+		process = syscall(SYS_pidfd_open, pid, 0);
+	w.fds[0] = (struct pollfd){ .fd = fd, .events = o->channel ? 0 : POLLRDHUP };
+	w.fds[1] = (struct pollfd){ .fd = process, .events = POLLIN };
 	return -pthread_create(&thread, NULL, watch_run, &w);
 }
 
@@ -142,8 +159,12 @@ static struct vgpu_channel *accept_client(const struct vgpu_options *o, struct v
 	size_t length = sizeof(*hello);
 	struct vgpu_channel *ch;
 	const char *wrong;
-	int err = vgpu_channel_accept(&ch, o->worker, hello, &length, HELLO_MS);
+	int err;
 
+	if (o->channel)
+		err = vgpu_channel_adopt(&ch, o->worker, hello, &length, HELLO_MS);
+	else
+		err = vgpu_channel_accept(&ch, o->worker, hello, &length, HELLO_MS);
 	if (err) {
 		vgpu_log("worker %d: no hello: %s", (int)getpid(), strerror(-err));
 		end(VGPU_END_NO_HELLO);
@@ -177,7 +198,7 @@ static void open_driver(const struct vgpu_options *o, struct vgpu_channel *ch, i
 	if (!r)
 		r = driver.cuDriverGetVersion(version);
 	if (!r)
-		r = vgpu_devices_find(&worker);
+		r = vgpu_devices_find(&worker, o->gpus);
 	if (r) {
 		snprintf(text, sizeof(text), "the driver of the server has no device: error %d", r);
 		refuse(ch, r, text);
@@ -239,7 +260,7 @@ int vgpu_worker_main(const struct vgpu_options *o)
 		vgpu_log("worker %d: %llu MiB in %u ranges kept free for the client", (int)getpid(),
 			 (unsigned long long)blocked >> 20, hello.nranges);
 	open_driver(o, ch, &version);
-	err = watch_client(o->worker, peer.pid);
+	err = watch_client(o, peer.pid);
 	if (err || vgpu_worker_start(&worker, ch, cache) || vgpu_output_start(&worker))
 		refuse(ch, CUDA_ERROR_OUT_OF_MEMORY, "the worker could not be started");
 	answer(ch, CUDA_SUCCESS, "", version);

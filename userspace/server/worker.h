@@ -146,11 +146,24 @@ struct vgpu_error_seen {
 	uint32_t		status;
 };
 
+/* A device of the session, by its ordinal there. */
+struct vgpu_served_device {
+	CUdevice	driver;
+	bool		named;		/* it is a virtual GPU, with a UUID of its own */
+	uint8_t		uuid[16];
+	/*
+	 * An earlier device of the session is the same GPU, which has one primary
+	 * context: this one's is another context, of these flags.
+	 */
+	bool		twin;
+	unsigned	flags;
+};
+
 struct vgpu_worker {
 	struct vgpu_driver	*driver;
 	struct vgpu_channel	*channel;
 	int			ndevices;
-	CUdevice		devices[VGPU_DEVICES_MAX];
+	struct vgpu_served_device devices[VGPU_DEVICES_MAX];
 
 	pthread_mutex_t		cq;		/* producer of cq */
 	struct vgpu_lane	down;		/* producer of down */
@@ -228,7 +241,11 @@ bool vgpu_lane_wanted(struct vgpu_lane *l);
 
 /* ---- device.c ---- */
 
-CUresult vgpu_devices_find(struct vgpu_worker *w);
+/*
+ * The devices of the session: @gpus, a list as gpus.c makes it, or (NULL) all of
+ * the driver.
+ */
+CUresult vgpu_devices_find(struct vgpu_worker *w, const char *gpus);
 
 /* ---- dispatch.c ---- */
 

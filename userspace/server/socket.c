@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The socket's place in the file system. */
+/* Clients that come over a unix socket, and its place in the file system. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -73,7 +74,7 @@ static int bind_at(const struct sockaddr_un *a)
 	return err ? err : fd;
 }
 
-int vgpu_listen(const char *path)
+static int listen_at(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int err;
@@ -89,7 +90,53 @@ int vgpu_listen(const char *path)
 	return err ? err : bind_at(&a);
 }
 
-void vgpu_unlisten(const char *path)
+/* ---- as a source of clients ---- */
+
+struct listener {
+	struct vgpu_source	source;
+	const char		*path;
+};
+
+static int accept_client(struct vgpu_source *s, struct vgpu_client *c)
 {
-	unlink(path);
+	socklen_t length = sizeof(c->who);
+	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC), err;
+
+	if (fd < 0)
+		return errno == EINTR || errno == ECONNABORTED ? -EAGAIN : -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->who, &length)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	c->fd = fd;
+	return 0;
+}
+
+static void close_listener(struct vgpu_source *s)
+{
+	struct listener *l = (struct listener *)s;	/* its first member */
+
+	unlink(l->path);
+	close(s->fd);
+	free(l);
+}
+
+int vgpu_socket_open(struct vgpu_source **out, const char *path)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	int fd = l ? listen_at(path) : -ENOMEM;
+
+	if (fd < 0) {
+		vgpu_log("cannot listen on %s: %s", path,
+			 fd == -EADDRINUSE ? "another server is there" : strerror(-fd));
+		free(l);
+		return fd;
+	}
+	l->source = (struct vgpu_source){
+		.fd = fd, .accept = accept_client, .close = close_listener,
+	};
+	l->path = path;
+	*out = &l->source;
+	return 0;
 }
