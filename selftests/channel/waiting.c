@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
  * Waiting: no bell is lost, one sleeper hands over to the next, kicks reach
- * everybody, and the end of the other side is noticed asleep and awake.
+ * everybody, and the end of the other side is noticed asleep and awake. Linked
+ * once for each backend (pair.h).
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "channel/internal.h"
-#include "channel/socket.h"
+#include "pair.h"
 #include "test.h"
 
 static const struct vgpu_ring_sizes small = {
@@ -75,7 +73,7 @@ TEST(condition_true_at_once_is_called_once)
 	struct vgpu_channel *app, *peer;
 	int calls = 0;
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	CHECK_EQ(vgpu_channel_wait(app, always, &calls, -1), 0);
 	CHECK_EQ(calls, 1);
 	CHECK_EQ(vgpu_channel_wait(app, never, NULL, 0), -ETIMEDOUT);
@@ -88,7 +86,7 @@ TEST(timeout)
 	struct vgpu_channel *app, *peer;
 	int64_t start = clock_now(), took;
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	CHECK_EQ(vgpu_channel_wait(app, never, NULL, 50), -ETIMEDOUT);
 	took = clock_now() - start;
 	CHECK(took >= 50 * 1000000ll && took < 5000 * 1000000ll);
@@ -118,7 +116,7 @@ static void stress(int rounds, bool spin_app, bool spin_peer)
 	void *done = NULL;
 
 	stress_rounds = rounds;
-	REQUIRE(!vgpu_channel_pair(&stress_app, &stress_peer, &small));
+	REQUIRE(!test_pair(&stress_app, &stress_peer, &small));
 	if (!spin_app)
 		no_spin(stress_app);
 	if (!spin_peer)
@@ -188,7 +186,7 @@ TEST(sleeping_for_room)
 	int n;
 
 	stress_rounds = rounds(100000);
-	REQUIRE(!vgpu_channel_pair(&stress_app, &stress_peer, &small));
+	REQUIRE(!test_pair(&stress_app, &stress_peer, &small));
 	no_spin(stress_app);
 	no_spin(stress_peer);
 	pthread_create(&thread, NULL, pour, &stress_rounds);
@@ -249,7 +247,7 @@ TEST(threads_of_one_side_share_a_bell)
 	pthread_t t[THREADS];
 	struct crowd c = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	c.ch = app;
 	for (int round = 0; round < 300; round++) {
 		c.target += 5;
@@ -298,7 +296,7 @@ TEST(sleeper_hands_over)
 	pthread_t a, b;
 	struct crowd c = { .lock = PTHREAD_MUTEX_INITIALIZER, .target = 1 };
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	first.ch = c.ch = app;
 	pthread_create(&a, NULL, wait_for_flag, &first);
 	wait_until_asleep(app, 1);
@@ -319,7 +317,7 @@ TEST(kick_reaches_all)
 	struct flag_waiter f[THREADS];
 	pthread_t t[THREADS];
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	for (int i = 0; i < THREADS; i++) {
 		f[i] = (struct flag_waiter){ .ch = app, .timeout = 20000, .err = 1 };
 		pthread_create(&t[i], NULL, wait_for_flag, &f[i]);
@@ -336,62 +334,6 @@ TEST(kick_reaches_all)
 	vgpu_channel_close(peer);
 }
 
-/* While one side sleeps, a burst of records is one bell, not many. */
-TEST(one_bell_for_one_sleep)
-{
-	struct vgpu_channel *app, *peer;
-	uint64_t word = 9 * VGPU_SLEEP_COUNT | VGPU_SLEEP, bells = 0;
-
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
-	ring_store_sleep(app->our_sleep, word);
-	for (int i = 0; i < 20; i++)
-		send_word(peer);
-	CHECK(read(to_socket(app)->our_bell, &bells, 8) == 8 && bells == 1);
-	ring_store_sleep(app->our_sleep, word + VGPU_SLEEP_COUNT);
-	send_word(peer);
-	CHECK(read(to_socket(app)->our_bell, &bells, 8) == 8 && bells == 1);
-	ring_store_sleep(app->our_sleep, 0);
-	send_word(peer);
-	CHECK(read(to_socket(app)->our_bell, &bells, 8) < 0);
-	vgpu_channel_close(app);
-	vgpu_channel_close(peer);
-}
-
-/* Freed records ring only for a side that waits for room. */
-TEST(no_bell_for_room_nobody_wants)
-{
-	struct vgpu_channel *app, *peer;
-	uint64_t bells = 0;
-
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
-	for (int i = 0; i < 250; i++)
-		send_word(app);
-	ring_store_sleep(app->our_sleep, VGPU_SLEEP_COUNT | VGPU_SLEEP);
-	for (int i = 0; i < 250; i++)
-		CHECK_EQ(receive_one(peer), 16);
-	CHECK(read(to_socket(app)->our_bell, &bells, 8) < 0);
-	ring_store_sleep(app->our_sleep, VGPU_SLEEP_COUNT | VGPU_SLEEP | VGPU_SLEEP_ROOM);
-	CHECK_EQ(vgpu_channel_wait(peer, never, NULL, 1), -ETIMEDOUT);
-	CHECK(read(to_socket(app)->our_bell, &bells, 8) == 8);
-	vgpu_channel_close(app);
-	vgpu_channel_close(peer);
-}
-
-/* A bell that the other side made blocking and emptied does not hold us. */
-TEST(bell_made_blocking)
-{
-	struct vgpu_channel *app, *peer;
-
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
-	REQUIRE(!fcntl(to_socket(peer)->our_bell, F_SETFL, 0));
-	CHECK_EQ(vgpu_channel_wait(peer, never, NULL, 20), -ETIMEDOUT);
-	app->ops->bell(app);
-	CHECK_EQ(peer->ops->sleep(peer, clock_deadline(1000)), 0);
-	CHECK_EQ(peer->ops->sleep(peer, clock_deadline(10)), -ETIMEDOUT);
-	vgpu_channel_close(app);
-	vgpu_channel_close(peer);
-}
-
 /* ---- the end ---- */
 
 TEST(shutdown_wakes_all)
@@ -400,7 +342,7 @@ TEST(shutdown_wakes_all)
 	struct flag_waiter f[THREADS];
 	pthread_t t[THREADS];
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	for (int i = 0; i < THREADS; i++) {
 		f[i] = (struct flag_waiter){ .ch = app, .timeout = -1, .err = 1 };
 		pthread_create(&t[i], NULL, wait_for_flag, &f[i]);
@@ -423,7 +365,7 @@ TEST(close_wakes_the_other_side)
 	struct flag_waiter f[2];
 	pthread_t t[2];
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	for (int i = 0; i < 2; i++) {
 		f[i] = (struct flag_waiter){ .ch = app, .timeout = -1, .err = 1 };
 		pthread_create(&t[i], NULL, wait_for_flag, &f[i]);
@@ -443,45 +385,6 @@ TEST(close_wakes_the_other_side)
 	vgpu_channel_close(app);
 }
 
-/* The app dies, a child of it lives on with the socket. */
-static int app_with_child(int *keep)
-{
-	pid_t app = fork();
-
-	if (app)
-		return app;
-	close(keep[0]);
-	if (!fork()) {
-		char c;
-
-		/* Until the test is over. */
-		exit(read(keep[1], &c, 1) < 0);
-	}
-	pause();
-	exit(0);
-}
-
-TEST(death_of_the_app_is_seen_despite_its_child)
-{
-	struct vgpu_channel *app, *peer;
-	int keep[2], pid;
-
-	REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM, 0, keep));
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
-	pid = app_with_child(keep);
-	close(keep[1]);
-	to_socket(peer)->pidfd = syscall(SYS_pidfd_open, pid, 0);
-	REQUIRE(to_socket(peer)->pidfd >= 0);
-	CHECK_EQ(vgpu_channel_wait(peer, never, NULL, 20), -ETIMEDOUT);
-	kill(pid, SIGKILL);
-	CHECK_EQ(vgpu_channel_wait(peer, never, NULL, 20000), -EPIPE);
-	CHECK(vgpu_channel_lost(peer));
-	waitpid(pid, NULL, 0);
-	close(keep[0]);
-	vgpu_channel_close(app);
-	vgpu_channel_close(peer);
-}
-
 /* A fork child that forgets its copy leaves the parent's channel alone. */
 TEST(fork_child_forgets)
 {
@@ -489,7 +392,7 @@ TEST(fork_child_forgets)
 	int status;
 	pid_t pid;
 
-	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	REQUIRE(!test_pair(&app, &peer, &small));
 	pid = fork();
 	if (!pid) {
 		vgpu_channel_forget(app);
