@@ -65,23 +65,28 @@ class Sanitizer:
         return found
 
 
-def before_exec(no_randomize):
-    """For the child: no core files; fixed addresses for ThreadSanitizer."""
+def before_exec(no_randomize, user):
+    """For the child: no core files; fixed addresses for ThreadSanitizer; another user."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if no_randomize:
         ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
+    if user:
+        uid, gid = user
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
 
 
 class Process:
     """A running program whose output goes to a file."""
 
-    def __init__(self, command, env, no_randomize=False, cwd=None):
+    def __init__(self, command, env, no_randomize=False, cwd=None, user=None):
         self.output_file = tempfile.TemporaryFile()
         self.start = time.monotonic()
         self.popen = subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=self.output_file,
             stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=lambda: before_exec(no_randomize))
+            preexec_fn=lambda: before_exec(no_randomize, user))
         self.pid = self.popen.pid
 
     def wait(self, timeout):
@@ -168,21 +173,32 @@ def wait_until(condition, timeout):
         time.sleep(0.005)
 
 
-class Setup:
-    """One way to give programs a libcuda: direct, remote or native."""
+CTL = "/dev/vgpuctl"
+SERVED = {"remote", "device"}   # modes with a server
 
-    def __init__(self, build, mode, san="", libraries=None, devices=2):
+
+class Setup:
+    """One way to give programs a libcuda: direct, remote, device or native.
+
+    devices: of the software GPU. user: (uid, gid) that programs run as, without
+    further groups; the server stays who we are.
+    """
+
+    def __init__(self, build, mode, san="", libraries=None, devices=2, user=None):
         self.build = os.path.abspath(build)
         self.mode = mode
         self.devices = devices
         self.libraries = libraries
+        self.user = user
         self.folder = tempfile.mkdtemp(prefix="vgpu-e2e-")
+        # the socket is in it, and reports of sanitizers go there
+        os.chmod(self.folder, 0o1777 if user else 0o700)
         self.san = Sanitizer(san, self.folder)
         self.server = None
         self.server_said = 0    # characters of its output that were looked at
 
     def __enter__(self):
-        if self.mode == "remote":
+        if self.mode in SERVED:
             self.start_server()
         return self
 
@@ -196,9 +212,10 @@ class Setup:
         return self.folder + "/vgpu.sock"
 
     def missing(self):
-        """What has not been built, or None."""
-        needed = {"direct": ["softgpu/libcuda.so.1"], "native": [],
-                  "remote": ["lib/libcuda.so.1", "vgpu-server", "softgpu/libcuda.so.1"]}
+        """What has not been built or loaded, or None."""
+        served = ["lib/libcuda.so.1", "vgpu-server", "softgpu/libcuda.so.1"]
+        needed = {"direct": ["softgpu/libcuda.so.1"], "native": [], "remote": served,
+                  "device": served + [CTL]}
         for path in needed[self.mode]:
             if not os.path.exists(os.path.join(self.build, path)):
                 return os.path.join(self.build, path)
@@ -207,18 +224,20 @@ class Setup:
     def environment(self):
         """For a program under test."""
         env = dict(os.environ)
-        path = {"direct": [self.build + "/softgpu"], "remote": [self.build + "/lib"], "native": []}
-        path = path[self.mode] + ([self.libraries] if self.libraries else [])
+        path = {"direct": [self.build + "/softgpu"], "native": []}
+        path = path.get(self.mode, [self.build + "/lib"])
+        path = path + ([self.libraries] if self.libraries else [])
         env["LD_LIBRARY_PATH"] = ":".join(path + [CUDA_HOME + "/lib64"])
         if self.mode == "remote":
+            env["VGPU_DEVICES"] = "none"
             env["VGPU_SOCKET"] = self.socket_path
-        else:
+        elif self.mode != "device":
             env["SOFTGPU_DEVICES"] = str(self.devices)
         env.update(self.san.environment(True))
         return env
 
     def start(self, command):
-        return Process(command, self.environment(), self.san.kind == "thread")
+        return Process(command, self.environment(), self.san.kind == "thread", user=self.user)
 
     def start_server(self):
         env = dict(os.environ, SOFTGPU_DEVICES=str(self.devices))
@@ -226,7 +245,8 @@ class Setup:
         self.server_said = 0
         self.server = Process(
             [self.build + "/vgpu-server", "--socket", self.socket_path, "--libcuda",
-             self.build + "/softgpu/libcuda.so.1", "--cache", self.folder + "/cache"],
+             self.build + "/softgpu/libcuda.so.1", "--cache", self.folder + "/cache",
+             "--ctl", CTL if self.mode == "device" else "none"],
             env, self.san.kind == "thread")
         if not self.server.wait_output("ready", 30):
             raise RuntimeError("vgpu-server is not ready:\n" + self.server.output())

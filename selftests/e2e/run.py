@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Runs the CUDA test programs with a given libcuda; prints TAP.
 
-    run.py --mode direct|remote|native [--variant V] [names...]
+    run.py --mode direct|remote|device|native [--variant V] [names...]
 
 direct: on the software GPU; remote: through vgpu and a server that this script
-starts on the software GPU; native: on whatever libcuda the system has. A
+starts on the software GPU, over its socket; device: the same over /dev/vgpuN,
+for which the module must be loaded and this be root; native: on whatever
+libcuda the system has. With --user programs run as that user, in that group. A
 program passes if it exits with 0 and says PASS, in time, and no sanitizer has
 found anything; exit status 4 is a skip.
 """
@@ -29,9 +31,15 @@ NOT_WITH_SAN = {"thread": {"fork_child"}}
 ALONE = {"memory_info", "many_allocations", "device_reset"}
 
 
+def user(text):
+    uid, _, gid = text.partition(":")
+    return int(uid), int(gid)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mode", choices=["direct", "remote", "native"], default="direct")
+    parser.add_argument("--mode", choices=["direct", "remote", "device", "native"],
+                        default="direct")
     parser.add_argument("--variant", default="static", help="static, shared, ptds, old-11.8, …")
     parser.add_argument("--build", default="build", help="where the libraries are")
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
@@ -39,6 +47,7 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--jobs", type=int, default=1, help="programs that run at once")
     parser.add_argument("--threaded", action="store_true", help="only programs with threads")
+    parser.add_argument("--user", type=user, metavar="UID:GID", help="who runs the programs")
     parser.add_argument("--verbose", action="store_true", help="show output of what passes, too")
     parser.add_argument("names", nargs="*")
     return parser.parse_args()
@@ -124,7 +133,8 @@ def main():
                                           options.variant))
     runtimes = os.path.join(os.path.dirname(folder), "runtimes")
     libraries = os.path.join(runtimes, OLD[options.variant]) if options.variant in OLD else None
-    prefix = "/".join(filter(None, [options.mode, options.variant, options.san]))
+    prefix = "/".join(filter(None, [options.mode, options.user and "user",
+                                    options.variant, options.san]))
     if options.jobs > 1:
         prefix += "/%d-at-once" % options.jobs
     tap = Tap()
@@ -133,7 +143,7 @@ def main():
     if libraries and not os.path.isdir(libraries):
         tap.skip(prefix, "this runtime library could not be fetched")
         return tap.end()
-    setup = Setup(options.build, options.mode, options.san, libraries)
+    setup = Setup(options.build, options.mode, options.san, libraries, user=options.user)
     if setup.missing():
         tap.result(False, prefix, "not built: " + setup.missing())
         return tap.end()
