@@ -4,15 +4,17 @@
 #include <netlink/genl/ctrl.h>
 #include "nl/internal.h"
 
-static int join_group(struct vgpu_nl *nl)
+/* The family's own group, and the one that tells of its end. */
+static int join_groups(struct vgpu_nl *nl)
 {
-	int group = genl_ctrl_resolve_grp(nl->sock, VGPU_GENL_NAME, VGPU_GENL_EVENTS), nle;
+	/* Both, before what nobody asked for can come between an answer. */
+	int events = genl_ctrl_resolve_grp(nl->sock, VGPU_GENL_NAME, VGPU_GENL_EVENTS);
+	int ends = genl_ctrl_resolve_grp(nl->sock, "nlctrl", "notify");
+	int nle;
 
-	if (group < 0)
-		return vgpu_nl_errno(group);
-	/* What comes answers nothing. */
-	nl_socket_disable_seq_check(nl->sock);
-	nle = nl_socket_add_membership(nl->sock, group);
+	if (events < 0 || ends < 0)
+		return vgpu_nl_errno(events < 0 ? events : ends);
+	nle = nl_socket_add_memberships(nl->sock, events, ends, 0);
 	return vgpu_nl_errno(nle ? nle : nl_socket_set_nonblocking(nl->sock));
 }
 
@@ -22,7 +24,7 @@ int vgpu_nl_events_open(struct vgpu_nl **out)
 
 	if (err)
 		return err;
-	err = join_group(*out);
+	err = join_groups(*out);
 	if (err)
 		vgpu_nl_close(*out);
 	return err;
@@ -39,11 +41,33 @@ struct arrival {
 	int			result;		/* 1: one was there; -errno */
 };
 
+static bool is_end_of(int family, struct nlmsghdr *h)
+{
+	static struct nla_policy policy[CTRL_ATTR_MAX + 1] = {
+		[CTRL_ATTR_FAMILY_ID] = { .type = NLA_U16 },
+	};
+	struct nlattr *attrs[CTRL_ATTR_MAX + 1];
+
+	if (h->nlmsg_type != GENL_ID_CTRL || !genlmsg_valid_hdr(h, 0) ||
+	    genlmsg_hdr(h)->cmd != CTRL_CMD_DELFAMILY ||
+	    genlmsg_parse(h, 0, attrs, CTRL_ATTR_MAX, policy))
+		return false;
+	return attrs[CTRL_ATTR_FAMILY_ID] && nla_get_u16(attrs[CTRL_ATTR_FAMILY_ID]) == family;
+}
+
+/* What comes answers nothing: it has no number that could be wrong. */
+static int on_sequence(struct nl_msg *msg, void *arg)
+{
+	return NL_OK;
+}
+
 static int on_event(struct nl_msg *msg, void *arg)
 {
 	struct nlmsghdr *h = nlmsg_hdr(msg);
 	struct arrival *a = arg;
 
+	if (is_end_of(a->family, h))
+		a->result = -ENODEV;
 	if (h->nlmsg_type != a->family)
 		return NL_SKIP;
 	a->result = vgpu_nl_decode(h, a->event) ?: 1;
@@ -58,6 +82,7 @@ int vgpu_nl_event(struct vgpu_nl *nl, struct vgpu_nl_event *e)
 
 	if (!cb)
 		return -ENOMEM;
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_sequence, NULL);
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_event, &a);
 	/* The kernel sends each event in a message of its own. */
 	while (!a.result && nle >= 0)

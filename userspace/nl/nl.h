@@ -89,6 +89,7 @@ int vgpu_nl_fd(const struct vgpu_nl *events);
 /*
  * The next event: 1, or 0 if none is there. -ENOBUFS: some were lost, since they
  * came faster than they were read; whoever keeps a picture makes it anew.
+ * -ENODEV: the module was unloaded, and this connection will never hear more.
  */
 int vgpu_nl_event(struct vgpu_nl *events, struct vgpu_nl_event *e);
 
