@@ -64,6 +64,6 @@ int vgpu_monitor(struct vgpu_nl *nl, const struct vgpu_request *r)
 		return vgpu_unreachable(err);
 	err = watch(events, r->json);
 	vgpu_nl_close(events);
-	vgpu_complain("monitor: %s", strerror(-err));
+	vgpu_complain("monitor: %s", err == -ENODEV ? "the module was unloaded" : strerror(-err));
 	return REFUSED;
 }

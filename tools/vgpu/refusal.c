@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "vgpu.h"
 
-_Static_assert(VGPU_MINORS == 1024, "LAST_DEVICE");
-#define LAST_DEVICE	"1023"
+#define STRING(x)	#x
+#define VALUE(x)	STRING(x)
 
 void vgpu_complain(const char *format, ...)
 {
@@ -40,7 +40,7 @@ static const char *remedy(int err)
 	case -ENODEV:
 		return ": see vgpu list";
 	case -ENOSPC:
-		return ": devices have numbers from 0 to " LAST_DEVICE;
+		return ": there can be " VALUE(VGPU_MINORS) " devices, from number 0 on";
 	case -EAGAIN:
 		return ": devices come and go, try again";
 	}
