@@ -40,6 +40,7 @@ check-build: all tests e2e-programs $(LINUX_SOURCE)/.unpacked $(KMOD_CHECK)/.cop
 		echo "tests of old runtimes will be skipped"; \
 	fi
 
+VM_CHECKS :=	# commands that boot virtual machines; what they need is check-build's
 BUILT_TESTS = $(filter $(B)/%,$(TESTS))
 # This one changes records under the library's hands: a race on purpose.
 RACY_TESTS := $(B)/tests/libcuda/rewriter
@@ -48,6 +49,7 @@ STYLE  = $(PYTHON) tools/main/style.py --checkpatch $(LINUX_SOURCE)/scripts/chec
 CHECKS = "$(STYLE)" "$(PYTHON) tools/main/docs.py" \
 	 "kmod/check $(shell tools/vm/vm kernel debian build) $(KMOD_CHECK)" \
 	 $(TESTS) \
+	 $(VM_CHECKS) \
 	 $(foreach m,direct remote,$(foreach v,static shared ptds rdc,$(call e2e-run,$m,$v,))) \
 	 "$(RUN_E2E) --mode remote --jobs 6 --build $(B) --programs $(E2E_B)" \
 	 $(foreach v,old-11.8 old-12.4,$(call e2e-run,remote,$v,)) \

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# Tests of vgpu.ko, in the form of the kernel's own: they need a machine with the
+# module loaded, so `run` boots one for all of them.
+
+# In the order in which they run: programs made of NAME.c, testbed.c and what is
+# added to their prerequisites, and scripts; arguments follow after commas.
+KMOD_TESTS := open setup
+
+comma := ,
+KMOD_HARNESS	:= $(LINUX_SOURCE)/tools/testing/selftests
+KMOD_NAMES	:= $(foreach t,$(KMOD_TESTS),$(firstword $(subst $(comma), ,$t)))
+KMOD_PROGRAMS	:= $(patsubst %,$(B)/tests/kmod/%,$(filter-out %.sh,$(KMOD_NAMES)))
+KMOD_OBJS	:= $(KMOD_PROGRAMS:$(B)/tests/%=$(B)/obj/selftests/%.o)
+
+$(KMOD_OBJS): $(LINUX_SOURCE)/.unpacked
+$(KMOD_OBJS): CPPFLAGS += -isystem $(KMOD_HARNESS)
+# its macros define functions that are not static
+$(KMOD_OBJS): CFLAGS += -Wno-missing-prototypes
+
+$(KMOD_PROGRAMS): $(B)/tests/kmod/%: $(B)/obj/selftests/kmod/%.o \
+		$(B)/obj/selftests/kmod/testbed.o $(NL_OBJS)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(NL_LIBS)
+
+VM_CHECKS += "selftests/kmod/run --build $(B) $(KMOD_TESTS)"
+check-build: $(KMOD_PROGRAMS) $(B)/linux-debian/kmod/vgpu.ko
+
+# For people who look at some of them: make kmod-tests ONLY="open setup"
+.PHONY: kmod-tests
+kmod-tests: $(KMOD_PROGRAMS) $(B)/linux-debian/kmod/vgpu.ko
+	selftests/kmod/run --build $(B) $(or $(ONLY),$(KMOD_TESTS))
