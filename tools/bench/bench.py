@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: MIT
 """Measures vgpu beside its bare mechanisms, in one run, and prints a table.
 
-usage: bench.py BUILD [--json FILE]
+usage: bench.py BUILD [--rounds N] [--json FILE]
 
 BUILD is the build folder. Starts a server of its own on softgpu. Copies are
 compared with memcpy, round trips with a ping-pong through shared memory,
 launches and start-up with the same program directly on the libcuda beneath.
+Where the module is loaded, its channels are measured beside the socket's. Of
+several rounds each figure is the median.
 """
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 
-BACKEND, LINK = "socket", "local"
+LINK = "local"
+CTL = "/dev/vgpuctl"
 
 
 def figures(command, env):
@@ -33,42 +37,74 @@ def environment(library, **more):
     return env
 
 
-def row(metric, size, value, unit, bare):
-    return {"metric": metric, "backend": BACKEND, "link": LINK, "size": size, "value": value,
-            "unit": unit, "bare": bare, "ratio": round(value / bare, 3) if bare else None}
+class Bench:
+    """Ways to run a program: on the libcuda beneath, or over each backend."""
+
+    def __init__(self, build, socket):
+        self.build = build
+        self.direct = environment(f"{build}/softgpu")
+        self.backends = {"socket": environment(f"{build}/lib", VGPU_SOCKET=socket,
+                                               VGPU_DEVICES="none")}
+        if os.path.exists(CTL):
+            self.backends["module"] = environment(f"{build}/lib")
+
+    def command(self, name, *words):
+        return [f"{self.build}/bench/{name}", *words]
+
+    def each(self, command):
+        """(backend, what the command printed over it)"""
+        for name, env in self.backends.items():
+            yield name, figures(command, env)
 
 
-def call_rows(build, remote, direct):
-    bench = f"{build}/bench"
-    ours = figures([f"{bench}/probe", "calls"], remote)
-    beneath = figures([f"{bench}/probe", "calls"], direct)
-    ping = figures([f"{bench}/bare", "pingpong"], direct)
-    yield row("launch_cpu", 0, ours["launch_cpu", 0], "ns", beneath["launch_cpu", 0])
-    yield row("launches", 0, ours["launches", 0], "1/s", beneath["launches", 0])
-    for p in "p50", "p99":
-        yield row(f"round_trip_{p}", 0, ours[f"round_trip_{p}", 0], "ns", ping[f"pingpong_{p}", 0])
+def row(metric, backend, size, value, unit, bare):
+    return {"metric": metric, "backend": backend, "link": LINK, "size": size, "value": value,
+            "unit": unit, "bare": bare}
 
 
-def copy_rows(build, remote, direct):
-    bench = f"{build}/bench"
-    memcpy = figures([f"{bench}/bare", "memcpy"], direct)
-    ours = figures([f"{bench}/probe", "copies"], remote)
-    for (metric, size), value in ours.items():
-        yield row(metric, size, value, "GB/s", memcpy["memcpy", size])
+def call_rows(bench):
+    beneath = figures(bench.command("probe", "calls"), bench.direct)
+    ping = figures(bench.command("bare", "pingpong"), bench.direct)
+    for backend, ours in bench.each(bench.command("probe", "calls")):
+        yield row("launch_cpu", backend, 0, ours["launch_cpu", 0], "ns", beneath["launch_cpu", 0])
+        yield row("launches", backend, 0, ours["launches", 0], "1/s", beneath["launches", 0])
+        for p in "p50", "p99":
+            yield row(f"round_trip_{p}", backend, 0, ours[f"round_trip_{p}", 0], "ns",
+                      ping[f"pingpong_{p}", 0])
 
 
-def start_rows(build, remote, direct):
-    command = [f"{build}/bench/bare", "start", f"{build}/bench/first_kernel"]
-    ours = figures(command, remote)["start", 0] / 1e6
-    beneath = figures(command, direct)["start", 0] / 1e6
-    yield row("start_to_first_kernel", 0, round(ours, 3), "ms", round(beneath, 3))
+def copy_rows(bench):
+    memcpy = figures(bench.command("bare", "memcpy"), bench.direct)
+    for backend, ours in bench.each(bench.command("probe", "copies")):
+        for (metric, size), value in ours.items():
+            yield row(metric, backend, size, value, "GB/s", memcpy["memcpy", size])
+
+
+def start_rows(bench):
+    command = bench.command("bare", "start", f"{bench.build}/bench/first_kernel")
+    beneath = figures(command, bench.direct)["start", 0]
+    for backend, ours in bench.each(command):
+        yield row("start_to_first_kernel", backend, 0, ours["start", 0] / 1e6, "ms",
+                  beneath / 1e6)
+
+
+def median_rows(rounds):
+    """One list of rows out of several, which have the same rows in the same order."""
+    rows = []
+    for same in zip(*rounds):
+        value = statistics.median(r["value"] for r in same)
+        bare = statistics.median(r["bare"] for r in same)
+        rows.append(dict(same[0], value=round(value, 3), bare=round(bare, 3),
+                         ratio=round(value / bare, 3) if bare else None))
+    return rows
 
 
 def server_start(build, folder):
     socket = f"{folder}/server.sock"
     server = subprocess.Popen(
         [f"{build}/vgpu-server", "--socket", socket, "--libcuda",
-         f"{build}/softgpu/libcuda.so.1", "--cache", f"{folder}/cache"],
+         f"{build}/softgpu/libcuda.so.1", "--cache", f"{folder}/cache",
+         "--ctl", CTL if os.path.exists(CTL) else "none"],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env=environment(f"{build}/softgpu"))
     if "ready" not in server.stdout.readline():
@@ -76,31 +112,43 @@ def server_start(build, folder):
     return server, socket
 
 
+def against_socket(rows):
+    """{row of the module: its value by that of the socket}"""
+    socket = {(r["metric"], r["size"]): r["value"] for r in rows if r["backend"] == "socket"}
+    return {(r["metric"], r["size"]): r["value"] / socket[r["metric"], r["size"]]
+            for r in rows if r["backend"] == "module" and socket[r["metric"], r["size"]]}
+
+
 def show(rows):
-    print(f"{'metric':24}{'size':>12}{'value':>14} {'unit':5}{'bare':>14}{'ratio':>9}")
-    for r in rows:
+    beside = against_socket(rows)
+    print(f"{'metric':24}{'backend':>8}{'size':>12}{'value':>14} {'unit':5}{'bare':>14}{'ratio':>9}"
+          + ("   by socket" if beside else ""))
+    for r in sorted(rows, key=lambda r: (r["metric"], r["size"])):
         size = f"{r['size'] // 1024} KiB" if r["size"] else "-"
-        print(f"{r['metric']:24}{size:>12}{r['value']:>14.1f} {r['unit']:5}"
-              f"{r['bare']:>14.1f}{r['ratio']:>9.2f}", flush=True)
+        by = beside.get((r["metric"], r["size"])) if r["backend"] == "module" else None
+        print(f"{r['metric']:24}{r['backend']:>8}{size:>12}{r['value']:>14.1f} {r['unit']:5}"
+              f"{r['bare']:>14.1f}{r['ratio']:>9.2f}" + (f"{by:>12.2f}" if by else ""), flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json")
     args = parser.parse_args()
     build = os.path.abspath(args.build)
-    rows = []
+    rounds = []
     with tempfile.TemporaryDirectory() as folder:
         server, socket = server_start(build, folder)
-        remote = environment(f"{build}/lib", VGPU_SOCKET=socket)
-        direct = environment(f"{build}/softgpu")
+        bench = Bench(build, socket)
         try:
-            for part in call_rows, start_rows, copy_rows:
-                rows += part(build, remote, direct)
+            for _ in range(args.rounds):
+                rounds.append([r for part in (call_rows, start_rows, copy_rows)
+                               for r in part(bench)])
         finally:
             server.terminate()
             server.wait(10)
+    rows = median_rows(rounds)
     show(rows)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
