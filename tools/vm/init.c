@@ -44,7 +44,7 @@
 #include <unistd.h>
 
 #define MAX_WORDS	256
-#define LOG_SIZE	(8 << 20)
+#define LOG_SIZE	(4 << 20)
 #define PATH		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PORT_REPORT	"/dev/vport*p1"
 #define PORT_OUTPUT	"/dev/vport*p2"
