@@ -35,7 +35,7 @@ json()
 {
 	expression=$1
 	shift
-	"$@" >"$work/json" && python3 - "$expression" "$work/json" <<-'END'
+	"$@" >"$work/json" && python3 -IS - "$expression" "$work/json" <<-'END'
 		import json, sys
 		j = json.load(open(sys.argv[2]))
 		if not eval("(%s)" % sys.argv[1]):
@@ -87,11 +87,11 @@ cleanup()
 	done
 }
 
-# A program with the daemon's node or a channel on vgpu900, until release.
+# daemon | channel: a process that is or has one, until release.
 hold()
 {
 	mkfifo "$work/in" || return
-	python3 "$here/hold.py" "$@" <"$work/in" >"$work/held" &
+	python3 -IS "$here/device_user.py" "$@" <"$work/in" >"$work/held" &
 	holder=$!
 	exec 8>"$work/in"
 	soon grep -qs held "$work/held"
@@ -176,9 +176,9 @@ test_add_takes_the_lowest_number()
 
 test_add_with_everything()
 {
-	json '(j["device"], j["uuid"], j["name"], j["backend"], j["memory"], j["budget"],
-		j["channel_budget"]) == (901, "01234567-89ab-cdef-0123-456789abcdef", "Tesla \u00dc4",
-		"local:3", 16 << 30, 2 << 30, 64 << 20)' \
+	json '(j["device"], j["uuid"], j["name"], j["backend"]) == (901,
+		"01234567-89ab-cdef-0123-456789abcdef", "Tesla \u00dc4", "local:3") and
+		(j["memory"], j["budget"], j["channel_budget"]) == (16 << 30, 2 << 30, 64 << 20)' \
 		"$vgpu" add -j -n 901 --uuid GPU-01234567-89AB-CDEF-0123-456789ABCDEF \
 		--name 'Tesla Ü4' --backend local:3 --memory 16G --budget 2GiB \
 		--channel-budget 65536K
@@ -330,7 +330,7 @@ heard_the_last()
 
 stop_monitor()
 {
-	kill $watcher 2>/dev/null
+	kill -KILL $watcher 2>/dev/null
 	wait $watcher 2>/dev/null
 }
 
@@ -378,6 +378,16 @@ test_monitor_as_nobody()
 	as_nobody "$vgpu" monitor >"$work/events" 2>&1 &
 	watcher=$!
 	soon heard_of_a_change
+	result=$?
+	stop_monitor
+	return $result
+}
+
+test_monitor_that_is_too_slow()
+{
+	monitor && kill -STOP $watcher && python3 -IS "$here/device_user.py" many &&
+	kill -CONT $watcher && soon grep -q 'vgpu: events were lost' "$work/events" &&
+	"$vgpu" set 900 --name last && soon heard_the_last
 	result=$?
 	stop_monitor
 	return $result
