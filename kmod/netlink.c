@@ -92,14 +92,11 @@ static int put_device_message(struct sk_buff *skb, struct vgpu_device *device,
 	return 0;
 }
 
-static int reply_device(struct genl_info *info, struct vgpu_device *device,
-			enum vgpu_cmd cmd)
+static int reply_device(struct sk_buff *skb, struct genl_info *info,
+			struct vgpu_device *device, enum vgpu_cmd cmd)
 {
-	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
 	int err;
 
-	if (!skb)
-		return -ENOMEM;
 	err = put_device_message(skb, device, info->snd_portid, info->snd_seq, 0, cmd);
 	if (!err)
 		return genlmsg_reply(skb, info);
@@ -109,14 +106,14 @@ static int reply_device(struct genl_info *info, struct vgpu_device *device,
 
 /* ---- commands ---- */
 
-/* Names end up in logs and on terminals. */
+/* Strings end up in logs and on terminals. */
 static int check_string(const struct nlattr *attr, struct genl_info *info)
 {
 	const char *c;
 
 	for (c = attr ? nla_data(attr) : ""; *c; c++) {
-		if (iscntrl(*c)) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr, "control character in a string");
+		if (!isascii(*c) || !isprint(*c)) {
+			NL_SET_ERR_MSG_ATTR(info->extack, attr, "a string is not printable ASCII");
 			return -EINVAL;
 		}
 	}
@@ -174,6 +171,7 @@ static int do_new(struct sk_buff *skb, struct genl_info *info)
 {
 	struct nlattr **attrs = info->attrs;
 	struct vgpu_device *device;
+	struct sk_buff *reply;
 	struct given given;
 	int err;
 
@@ -190,13 +188,22 @@ static int do_new(struct sk_buff *skb, struct genl_info *info)
 		memcpy(&given.uuid, nla_data(attrs[VGPU_ATTR_UUID]), sizeof(given.uuid));
 		given.config.uuid = &given.uuid;
 	}
+	/* First, so that a device is not made without an answer. */
+	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!reply)
+		return -ENOMEM;
+	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!reply)
+		return -ENOMEM;
 	device = vgpu_device_create(&given.config);
 	if (IS_ERR(device)) {
+		nlmsg_free(reply);
 		if (PTR_ERR(device) == -EEXIST)
 			NL_SET_ERR_MSG(info->extack, "the number or the UUID is taken");
+		nlmsg_free(reply);
 		return PTR_ERR(device);
 	}
-	err = reply_device(info, device, VGPU_CMD_DEVICE_NEW);
+	err = reply_device(reply, info, device, VGPU_CMD_DEVICE_NEW);
 	vgpu_device_put(device);
 	return err;
 }
@@ -210,7 +217,7 @@ static struct vgpu_device *get_device_of(struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "which device?");
 		return ERR_PTR(-EINVAL);
 	}
-	device = vgpu_device_get(nla_get_u32(info->attrs[VGPU_ATTR_DEVICE]), false);
+	device = vgpu_device_get(nla_get_u32(info->attrs[VGPU_ATTR_DEVICE]));
 	if (device)
 		return device;
 	NL_SET_ERR_MSG(info->extack, "no such device");
@@ -258,11 +265,13 @@ static int do_set(struct sk_buff *skb, struct genl_info *info)
 static int do_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct vgpu_device *device = get_device_of(info);
+	struct sk_buff *reply;
 	int err;
 
 	if (IS_ERR(device))
 		return PTR_ERR(device);
-	err = reply_device(info, device, VGPU_CMD_DEVICE_GET);
+	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	err = reply ? reply_device(reply, info, device, VGPU_CMD_DEVICE_GET) : -ENOMEM;
 	vgpu_device_put(device);
 	return err;
 }
@@ -273,7 +282,7 @@ static int dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct vgpu_device *device;
 	int err = 0;
 
-	while (!err && (device = vgpu_device_get(cb->args[0], true))) {
+	while (!err && (device = vgpu_device_get_next(cb->args[0]))) {
 		err = put_device_message(skb, device, NETLINK_CB(cb->skb).portid,
 					 cb->nlh->nlmsg_seq, NLM_F_MULTI,
 					 VGPU_CMD_DEVICE_GET);
@@ -345,8 +354,7 @@ void vgpu_notify_device(struct vgpu_device *device, enum vgpu_cmd event)
 		event_send(skb, put_device_message(skb, device, 0, 0, 0, event));
 }
 
-void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event,
-			 enum vgpu_channel_state state)
+void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event)
 {
 	struct sk_buff *skb = event_new();
 	void *head;
@@ -358,7 +366,7 @@ void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event,
 	err = !head ||
 	      nla_put_u32(skb, VGPU_ATTR_DEVICE, channel->devices[0]->index) ||
 	      nla_put_u64_64bit(skb, VGPU_ATTR_CHANNEL, channel->id, VGPU_ATTR_PAD) ||
-	      nla_put_u32(skb, VGPU_ATTR_CHANNEL_STATE, state);
+	      nla_put_u32(skb, VGPU_ATTR_CHANNEL_STATE, channel->state);
 	if (!err)
 		genlmsg_end(skb, head);
 	event_send(skb, err);
@@ -373,5 +381,3 @@ void vgpu_netlink_exit(void)
 {
 	genl_unregister_family(&vgpu_family);
 }
-
-MODULE_ALIAS_GENL_FAMILY(VGPU_GENL_NAME);
