@@ -23,7 +23,7 @@ class Kills:
     def __init__(self, setup, programs, factor):
         self.setup = setup
         self.programs = programs
-        self.factor = factor    # sanitizers are slow
+        self.factor = factor    # sanitizers and emulated machines are slow
         self.all_free = self.free_memory()
 
     def start_busy(self, *extra):
@@ -168,17 +168,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build")
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
+    parser.add_argument("--mode", choices=["remote", "device"], default="remote")
     parser.add_argument("--san", choices=["address", "thread"], default="")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     programs = os.path.abspath((options.programs or options.build + "/e2e") + "/static")
     tap = Tap()
-    setup = Setup(options.build, "remote", options.san)
+    setup = Setup(options.build, options.mode, options.san)
     if setup.missing():
         tap.result(False, "kill", "not built: " + setup.missing())
         return tap.end()
     with setup:
-        kills = Kills(setup, programs, 5 if options.san else 1)
+        kills = Kills(setup, programs, 5 if options.san or options.mode == "device" else 1)
         for test in Kills.TESTS:
             if not options.names or test.__name__ in options.names:
                 run(kills, test, tap)

@@ -39,6 +39,7 @@ static struct vgpu_gpu_list full_list(unsigned count)
 
 	for (unsigned i = 0; i < count; i++) {
 		list.gpus[i].ordinal = i % 2 ? 2147483647 : i;
+		list.gpus[i].number = i % 3 ? 2147483647 : 5 * i;
 		for (unsigned k = 0; k < 16; k++)
 			list.gpus[i].uuid[k] = 16 * i + k;
 	}
@@ -64,8 +65,9 @@ TEST(a_short_list_reads_so)
 {
 	struct vgpu_gpu_list list;
 
-	CHECK_EQ(vgpu_gpu_list_parse("3:" UUID ",3:" UUID, &list), 0);
+	CHECK_EQ(vgpu_gpu_list_parse("0=3:" UUID ",17=3:" UUID, &list), 0);
 	CHECK_EQ(list.count, 2);
+	CHECK_EQ(list.gpus[1].number, 17);
 	CHECK_EQ(list.gpus[1].ordinal, 3);
 	CHECK_EQ(list.gpus[1].uuid[15], 15);
 }
@@ -73,11 +75,13 @@ TEST(a_short_list_reads_so)
 TEST(lists_that_are_none)
 {
 	static const char *const bad[] = {
-		"", ",", "0", "0:", ":" UUID, "0:" UUID ",", ",0:" UUID, "0:" UUID ";1:" UUID,
-		"0:" UUID "0", "0:" UUID " ", "00:" UUID, "-1:" UUID, "0: " UUID,
-		"0:00010203-0405-0607-0809-0a0b0c0d0e0", "0:00010203-0405-0607-0809-0a0b0c0d0e0g",
+		"", ",", "0", "0=", "0=0", "0=0:", "0:" UUID, "=0:" UUID, "0=:" UUID,
+		"0=0:" UUID ",", ",0=0:" UUID, "0=0:" UUID ";1=1:" UUID, "0=0:" UUID "0",
+		"0=0:" UUID " ", "00=0:" UUID, "0=00:" UUID, "-1=0:" UUID, "0=-1:" UUID,
+		"0=0: " UUID, "0=0:00010203-0405-0607-0809-0a0b0c0d0e0",
+		"0=0:00010203-0405-0607-0809-0a0b0c0d0e0g",
 	};
-	char many[(VGPU_CHANNEL_DEVICES + 1) * 40] = "0:" UUID;
+	char many[(VGPU_CHANNEL_DEVICES + 1) * 42] = "0=0:" UUID;
 	struct vgpu_gpu_list list;
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -86,9 +90,9 @@ TEST(lists_that_are_none)
 		CHECK_EQ(vgpu_gpu_list_parse(bad[i], &list), -EINVAL);
 	}
 	for (unsigned i = 1; i < VGPU_CHANNEL_DEVICES; i++)
-		strcat(many, ",0:" UUID);
+		strcat(many, ",0=0:" UUID);
 	CHECK_EQ(vgpu_gpu_list_parse(many, &list), 0);
-	strcat(many, ",0:" UUID);
+	strcat(many, ",0=0:" UUID);
 	CHECK_EQ(vgpu_gpu_list_parse(many, &list), -EINVAL);
 }
 

@@ -38,16 +38,19 @@ static int driver_of(struct vgpu_worker *w, unsigned ordinal)
 	return vgpu_worker_device(w, ordinal, &d) ? -1 : d;
 }
 
+static const struct vgpu_device_info *info_of(struct vgpu_worker *w, int ordinal)
+{
+	static struct vgpu_device_info info;
+	const struct vgpu_request q = {};
+
+	memset(&info, 0, sizeof(info));
+	CHECK_EQ(vgpu_hook_vgpu_device_info(w, &q, ordinal, &info), CUDA_SUCCESS);
+	return &info;
+}
+
 static uint8_t first_byte_of_uuid(struct vgpu_worker *w, int ordinal)
 {
-	const struct vgpu_request q = {};
-	struct vgpu_device_info *info = calloc(1, sizeof(*info));
-	uint8_t byte = 0;
-
-	if (!vgpu_hook_vgpu_device_info(w, &q, ordinal, info))
-		byte = info->uuid[0];
-	free(info);
-	return byte;
+	return info_of(w, ordinal)->uuid[0];
 }
 
 TEST(all_of_the_driver)
@@ -67,7 +70,7 @@ TEST(those_of_a_channel)
 {
 	struct vgpu_worker *w = begin();
 
-	CHECK_EQ(vgpu_devices_find(w, "2:" UUID_B ",0:" UUID_A), CUDA_SUCCESS);
+	CHECK_EQ(vgpu_devices_find(w, "33=2:" UUID_B ",0=0:" UUID_A), CUDA_SUCCESS);
 	CHECK_EQ(w->ndevices, 2);
 	CHECK_EQ(driver_of(w, 0), FAKE_DEVICE + 2);
 	CHECK_EQ(driver_of(w, 1), FAKE_DEVICE);
@@ -76,11 +79,28 @@ TEST(those_of_a_channel)
 	CHECK_EQ(first_byte_of_uuid(w, 1), 0xaa);
 }
 
+/* No two virtual GPUs are in one place, whatever they are behind. */
+TEST(places_of_virtual_devices)
+{
+	const struct vgpu_device_info *info;
+	struct vgpu_worker *w = begin();
+
+	CHECK_EQ(vgpu_devices_find(w, NULL), CUDA_SUCCESS);
+	CHECK(!strcmp(info_of(w, 0)->pci_bus_id, ""));
+	CHECK_EQ(vgpu_devices_find(w, "1023=2:" UUID_B ",33=2:" UUID_A), CUDA_SUCCESS);
+	CHECK(!strcmp(info_of(w, 0)->pci_bus_id, "7667:1f:1f.0"));
+	info = info_of(w, 1);
+	CHECK(!strcmp(info->pci_bus_id, "7667:01:01.0"));
+	CHECK_EQ(info->attributes[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID], 0x7667);
+	CHECK_EQ(info->attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID], 1);
+	CHECK_EQ(info->attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID], 1);
+}
+
 TEST(lists_that_cannot_be_served)
 {
 	struct vgpu_worker *w = begin();
 
-	CHECK_EQ(vgpu_devices_find(w, "3:" UUID_A), CUDA_ERROR_INVALID_DEVICE);
+	CHECK_EQ(vgpu_devices_find(w, "0=3:" UUID_A), CUDA_ERROR_INVALID_DEVICE);
 	CHECK_EQ(vgpu_devices_find(w, "0"), CUDA_ERROR_INVALID_VALUE);
 }
 
@@ -104,7 +124,7 @@ TEST(twins_have_contexts_of_their_own)
 	struct vgpu_worker *w = begin();
 	const struct vgpu_request q = {};
 
-	REQUIRE(!vgpu_devices_find(w, "1:" UUID_A ",1:" UUID_B ",0:" UUID_A));
+	REQUIRE(!vgpu_devices_find(w, "0=1:" UUID_A ",1=1:" UUID_B ",2=0:" UUID_A));
 	CHECK_EQ(first_byte_of_uuid(w, 0), 0xaa);
 	CHECK_EQ(first_byte_of_uuid(w, 1), 0xbb);
 	CHECK_EQ(retain(w, 0), CUDA_SUCCESS);

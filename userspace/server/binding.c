@@ -9,6 +9,7 @@
 
 struct vgpu_binder {
 	struct vgpu_nl		*nl;
+	struct vgpu_nl		*events;
 	const struct vgpu_gpu	*gpus;
 	unsigned		ngpus;
 };
@@ -23,8 +24,11 @@ int vgpu_binder_open(struct vgpu_binder **out, const struct vgpu_gpu *gpus, unsi
 	b->gpus = gpus;
 	b->ngpus = ngpus;
 	err = vgpu_nl_open(&b->nl);
+	/* Before the first look at the devices: no change is missed. */
+	if (!err)
+		err = vgpu_nl_events_open(&b->events);
 	if (err)
-		free(b);
+		vgpu_binder_close(b);
 	else
 		*out = b;
 	return err;
@@ -32,6 +36,7 @@ int vgpu_binder_open(struct vgpu_binder **out, const struct vgpu_gpu *gpus, unsi
 
 void vgpu_binder_close(struct vgpu_binder *b)
 {
+	vgpu_nl_close(b->events);
 	vgpu_nl_close(b->nl);
 	free(b);
 }
@@ -102,6 +107,25 @@ int vgpu_binder_bind_all(struct vgpu_binder *b)
 	return 0;
 }
 
+int vgpu_binder_fd(const struct vgpu_binder *b)
+{
+	return vgpu_nl_fd(b->events);
+}
+
+/* Many events are read for one look: what they say may be old already. */
+void vgpu_binder_follow(struct vgpu_binder *b)
+{
+	struct vgpu_nl_event e;
+	bool look = false;
+	int n;
+
+	while ((n = vgpu_nl_event(b->events, &e)) > 0 || n == -EPROTO)
+		look |= n > 0 && !*e.device.backend &&
+			(e.cmd == VGPU_CMD_DEVICE_NEW_NTF || e.cmd == VGPU_CMD_DEVICE_SET_NTF);
+	if (look || n == -ENOBUFS)
+		vgpu_binder_bind_all(b);
+}
+
 static int find_one(struct vgpu_binder *b, uint32_t number, struct vgpu_gpu_list *list, char *why,
 		    size_t room)
 {
@@ -113,6 +137,7 @@ static int find_one(struct vgpu_binder *b, uint32_t number, struct vgpu_gpu_list
 			 vgpu_nl_error(b->nl));
 		return err;
 	}
+	list->gpus[list->count].number = number;
 	memcpy(list->gpus[list->count].uuid, d.uuid, sizeof(d.uuid));
 	return bind_device(b, &d, &list->gpus[list->count++].ordinal, why, room);
 }

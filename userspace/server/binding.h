@@ -19,6 +19,10 @@ void vgpu_binder_close(struct vgpu_binder *b);
 /* Give all devices that have no backend one. -errno; it was logged. */
 int vgpu_binder_bind_all(struct vgpu_binder *b);
 
+/* Readable when devices may have come or changed: then call the other one. */
+int vgpu_binder_fd(const struct vgpu_binder *b);
+void vgpu_binder_follow(struct vgpu_binder *b);
+
 /*
  * The GPUs behind the devices of those numbers. -errno: one is behind none of
  * ours; @why is a line that names it.

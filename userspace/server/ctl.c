@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients that come over /dev/vgpuN: their channels are accepted from /dev/vgpuctl. */
+/*
+ * Clients that come over /dev/vgpuN: their channels are accepted from
+ * /dev/vgpuctl. Devices that are made meanwhile are bound when they appear.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "server/binding.h"
 #include "server/server.h"
 
 struct ctl {
-	struct vgpu_source	source;
+	struct vgpu_source	source;		/* its fd: of an epoll of the two below */
+	int			node;
 	struct vgpu_binder	*binder;
 };
 
@@ -43,9 +48,12 @@ static void describe(struct ctl *ctl, const struct vgpu_ioc_info *info, struct v
 
 static int accept_channel(struct vgpu_source *s, struct vgpu_client *c)
 {
-	int fd = ioctl(s->fd, VGPU_CTL_ACCEPT, 0), err;
+	struct ctl *ctl = to_ctl(s);
 	struct vgpu_ioc_info info;
+	int fd, err;
 
+	vgpu_binder_follow(ctl->binder);
+	fd = ioctl(ctl->node, VGPU_CTL_ACCEPT, 0);
 	if (fd < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (ioctl(fd, VGPU_IOC_INFO, &info)) {
@@ -53,16 +61,19 @@ static int accept_channel(struct vgpu_source *s, struct vgpu_client *c)
 		close(fd);	/* which loses the channel */
 		return err;
 	}
-	describe(to_ctl(s), &info, c);
+	describe(ctl, &info, c);
 	c->fd = fd;
 	return 0;
 }
 
 static void close_ctl(struct vgpu_source *s)
 {
-	vgpu_binder_close(to_ctl(s)->binder);
+	struct ctl *ctl = to_ctl(s);
+
 	close(s->fd);
-	free(s);
+	vgpu_binder_close(ctl->binder);
+	close(ctl->node);
+	free(ctl);
 }
 
 static const char *open_error(int err)
@@ -82,28 +93,56 @@ static const char *open_error(int err)
 	}
 }
 
-/* In this order: until the module's node is ours, another daemon binds the devices. */
+static int open_node(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), err = -errno;
+
+	if (fd >= 0)
+		return fd;
+	vgpu_log("cannot serve %s: %s", path, open_error(err));
+	return err;
+}
+
+static int watch(const struct ctl *ctl)
+{
+	const int fds[] = { ctl->node, vgpu_binder_fd(ctl->binder) };
+	int both = epoll_create1(EPOLL_CLOEXEC), err = both < 0 ? -errno : 0;
+
+	for (int i = 0; i < 2 && !err; i++) {
+		struct epoll_event e = { .events = EPOLLIN };
+
+		err = epoll_ctl(both, EPOLL_CTL_ADD, fds[i], &e) ? -errno : 0;
+	}
+	if (!err)
+		return both;
+	vgpu_log("cannot watch the module: %s", strerror(-err));
+	if (both >= 0)
+		close(both);
+	return err;
+}
+
+/* Until the module's node is ours, another daemon binds the devices. */
 static int open_all(struct ctl *ctl, const char *path, const struct vgpu_gpu *gpus, unsigned ngpus)
 {
-	int err;
+	int err = ctl->node = open_node(path);
 
-	ctl->source.fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (ctl->source.fd < 0) {
-		err = -errno;
-		vgpu_log("cannot serve %s: %s", path, open_error(err));
+	if (err < 0)
 		return err;
-	}
 	err = vgpu_binder_open(&ctl->binder, gpus, ngpus);
 	if (err) {
 		vgpu_log("cannot manage virtual GPUs: netlink: %s", strerror(-err));
 		goto close_node;
 	}
 	err = vgpu_binder_bind_all(ctl->binder);
-	if (!err)
+	if (err)
+		goto close_binder;
+	err = ctl->source.fd = watch(ctl);
+	if (err >= 0)
 		return 0;
+close_binder:
 	vgpu_binder_close(ctl->binder);
 close_node:
-	close(ctl->source.fd);
+	close(ctl->node);
 	return err;
 }
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The session's devices, and everything about one in one answer. */
+#include <stdio.h>
 #include <string.h>
 #include "server/gpus.h"
 #include "server/worker.h"
+
+/* Where no host has real devices: "vg". */
+#define VIRTUAL_PCI_DOMAIN	0x7667
 
 CUresult vgpu_worker_device(struct vgpu_worker *w, unsigned ordinal, CUdevice *dev)
 {
@@ -42,7 +46,8 @@ static CUresult find_listed(struct vgpu_worker *w, const struct vgpu_gpu_list *l
 		struct vgpu_served_device *d = &w->devices[i];
 
 		r = w->driver->cuDeviceGet(&d->driver, list->gpus[i].ordinal);
-		d->named = true;
+		d->virtual = true;
+		d->number = list->gpus[i].number;
 		memcpy(d->uuid, list->gpus[i].uuid, sizeof(d->uuid));
 		d->twin = seen_before(w, i);
 	}
@@ -90,40 +95,45 @@ static void priorities(struct vgpu_worker *w, int ordinal, struct vgpu_device_in
 	info->priority_greatest = greatest;
 }
 
-/* A virtual GPU's own, or the GPU's. */
-static CUresult uuid(struct vgpu_worker *w, const struct vgpu_served_device *d, uint8_t *bytes)
+/*
+ * Programs know devices by these and take equal ones for the same device; and the
+ * GPU's own place means nothing on the host of the program.
+ */
+static void own_identity(const struct vgpu_served_device *d, struct vgpu_device_info *info)
 {
-	CUuuid u;
-	CUresult r;
+	const unsigned bus = d->number >> 5 & 0xff, slot = d->number & 31;
 
-	if (d->named) {
-		memcpy(bytes, d->uuid, sizeof(d->uuid));
-		return CUDA_SUCCESS;
-	}
-	r = w->driver->cuDeviceGetUuid_v2(&u, d->driver);
-	if (!r)
-		memcpy(bytes, u.bytes, sizeof(u.bytes));
-	return r;
+	memcpy(info->uuid, d->uuid, sizeof(d->uuid));
+	snprintf(info->pci_bus_id, sizeof(info->pci_bus_id), "%04x:%02x:%02x.0",
+		 VIRTUAL_PCI_DOMAIN, bus, slot);
+	info->attributes[CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID] = VIRTUAL_PCI_DOMAIN;
+	info->attributes[CU_DEVICE_ATTRIBUTE_PCI_BUS_ID] = bus;
+	info->attributes[CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID] = slot;
 }
 
 CUresult vgpu_hook_vgpu_device_info(struct vgpu_worker *w, const struct vgpu_request *q, int dev,
 				    struct vgpu_device_info *info)
 {
-	CUdevice d = w->devices[dev].driver;
+	const struct vgpu_served_device *served = &w->devices[dev];
+	CUdevice d = served->driver;
 	size_t total = 0;
+	CUuuid uuid;
 	CUresult r;
 
 	r = w->driver->cuDeviceGetName(info->name, sizeof(info->name), d);
 	if (!r)
 		r = w->driver->cuDeviceTotalMem_v2(&total, d);
 	if (!r)
-		r = uuid(w, &w->devices[dev], info->uuid);
+		r = w->driver->cuDeviceGetUuid_v2(&uuid, d);
 	if (!r)
 		r = w->driver->cuDeviceGetPCIBusId(info->pci_bus_id, sizeof(info->pci_bus_id), d);
 	if (r)
 		return r;
 	info->total_memory = total;
+	memcpy(info->uuid, uuid.bytes, sizeof(info->uuid));
 	attributes(w, d, info);
+	if (served->virtual)
+		own_identity(served, info);
 	priorities(w, dev, info);
 	return CUDA_SUCCESS;
 }

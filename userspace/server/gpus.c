@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a GPU of this server is named in text: "local:K" as a device's backend,
- * and "K:UUID,K:UUID" on the command line of a worker.
+ * and "N=K:UUID,N=K:UUID" on the command line of a worker, N that of /dev/vgpuN.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 #define LOCAL	"local:"
 
 /* Digits alone, without a zero before them; where they end, or NULL. */
-static const char *ordinal_parse(const char *text, unsigned *ordinal)
+static const char *number_parse(const char *text, unsigned *number)
 {
 	unsigned long n;
 	char *end;
@@ -25,7 +25,7 @@ static const char *ordinal_parse(const char *text, unsigned *ordinal)
 	n = strtoul(text, &end, 10);
 	if (errno || n > INT_MAX)
 		return NULL;
-	*ordinal = n;
+	*number = n;
 	return end;
 }
 
@@ -35,7 +35,7 @@ int vgpu_backend_parse(const char *backend, unsigned *ordinal)
 
 	if (strncmp(backend, LOCAL, strlen(LOCAL)))
 		return -EINVAL;
-	end = ordinal_parse(backend + strlen(LOCAL), ordinal);
+	end = number_parse(backend + strlen(LOCAL), ordinal);
 	return end && !*end ? 0 : -EINVAL;
 }
 
@@ -52,23 +52,27 @@ void vgpu_gpu_list_format(const struct vgpu_gpu_list *list, char *text, size_t r
 	*text = 0;
 	for (unsigned i = 0; i < list->count && at < room; i++) {
 		vgpu_uuid_format(list->gpus[i].uuid, uuid);
-		at += snprintf(text + at, room - at, "%s%u:%s", i ? "," : "",
-			       list->gpus[i].ordinal, uuid);
+		at += snprintf(text + at, room - at, "%s%u=%u:%s", i ? "," : "",
+			       list->gpus[i].number, list->gpus[i].ordinal, uuid);
 	}
 }
 
-/* "K:UUID"; where it ends, or NULL. */
-static const char *entry_parse(const char *text, unsigned *ordinal, uint8_t *bytes)
+/* "N=K:UUID"; where it ends, or NULL. */
+static const char *entry_parse(const char *text, unsigned *number, unsigned *ordinal,
+			       uint8_t *bytes)
 {
 	const size_t length = VGPU_UUID_TEXT - 1;
+	const char *at = number_parse(text, number);
 	char uuid[VGPU_UUID_TEXT];
-	const char *end = ordinal_parse(text, ordinal);
 
-	if (!end || *end++ != ':' || strnlen(end, length) < length)
+	if (!at || *at++ != '=')
 		return NULL;
-	memcpy(uuid, end, length);
+	at = number_parse(at, ordinal);
+	if (!at || *at++ != ':' || strnlen(at, length) < length)
+		return NULL;
+	memcpy(uuid, at, length);
 	uuid[length] = 0;
-	return vgpu_uuid_parse(uuid, bytes) ? NULL : end + length;
+	return vgpu_uuid_parse(uuid, bytes) ? NULL : at + length;
 }
 
 int vgpu_gpu_list_parse(const char *text, struct vgpu_gpu_list *list)
@@ -79,7 +83,8 @@ int vgpu_gpu_list_parse(const char *text, struct vgpu_gpu_list *list)
 
 		if (i == VGPU_CHANNEL_DEVICES)
 			return -EINVAL;
-		text = entry_parse(text, &list->gpus[i].ordinal, list->gpus[i].uuid);
+		text = entry_parse(text, &list->gpus[i].number, &list->gpus[i].ordinal,
+				   list->gpus[i].uuid);
 	} while (text && *text++ == ',');
 	return text && !text[-1] ? 0 : -EINVAL;
 }

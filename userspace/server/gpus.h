@@ -18,12 +18,13 @@ struct vgpu_gpu_list {
 	unsigned	count;
 	struct {
 		unsigned	ordinal;
+		unsigned	number;		/* of /dev/vgpuN */
 		uint8_t		uuid[16];	/* of the virtual GPU */
 	}		gpus[VGPU_CHANNEL_DEVICES];
 };
 
-/* Room for any list as text: ten digits, a UUID and two signs an entry. */
-#define VGPU_GPU_LIST_TEXT	(VGPU_CHANNEL_DEVICES * (10 + 36 + 2) + 1)
+/* Room for any list as text: two numbers of ten digits, a UUID, three signs an entry. */
+#define VGPU_GPU_LIST_TEXT	(VGPU_CHANNEL_DEVICES * (2 * 10 + 36 + 3) + 1)
 
 /* ---- gpus.c ---- */
 

@@ -149,7 +149,8 @@ struct vgpu_error_seen {
 /* A device of the session, by its ordinal there. */
 struct vgpu_served_device {
 	CUdevice	driver;
-	bool		named;		/* it is a virtual GPU, with a UUID of its own */
+	bool		virtual;	/* it is /dev/vgpuN, with a UUID and place of its own */
+	unsigned	number;		/* N */
 	uint8_t		uuid[16];
 	/*
 	 * An earlier device of the session is the same GPU, which has one primary
