@@ -13,13 +13,19 @@
 #include <linux/cred.h>
 #include <linux/jiffies.h>
 #include <linux/log2.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "internal.h"
 #include "trace.h"
 
-DEFINE_SPINLOCK(vgpu_state_lock);
+static unsigned int accept_timeout = 60;
+module_param(accept_timeout, uint, 0644);
+MODULE_PARM_DESC(accept_timeout,
+		 "seconds until a channel that no daemon accepts is lost (default 60)");
+
+DEFINE_MUTEX(vgpu_state_lock);	/* states of channels, the line to be accepted */
 static LIST_HEAD(pending);	/* vgpu_state_lock; oldest first */
 
 /* ---- set-up ---- */
@@ -42,20 +48,38 @@ static u64 half_size(const struct vgpu_ring_sizes *s, enum vgpu_side side)
 
 int vgpu_channel_charge(struct vgpu_channel *channel, u64 bytes)
 {
-	int err = vgpu_budget_charge(&channel->budget, bytes);
-
-	if (err)
-		return err;
-	err = vgpu_budget_charge(&channel->devices[0]->budget, bytes);
-	if (err)
-		vgpu_budget_refund(&channel->budget, bytes);
-	return err;
+	return vgpu_charge(&channel->budget, &channel->devices[0]->budget, bytes);
 }
 
 void vgpu_channel_refund(struct vgpu_channel *channel, u64 bytes)
 {
-	vgpu_budget_refund(&channel->budget, bytes);
-	vgpu_budget_refund(&channel->devices[0]->budget, bytes);
+	vgpu_refund(&channel->budget, &channel->devices[0]->budget, bytes);
+}
+
+/* Channels of a device are counted from their making to the app's end. */
+static int count(struct vgpu_channel *channel)
+{
+	unsigned int i;
+
+	for (i = 0; i < channel->ndevices; i++) {
+		atomic64_t *channels = &channel->devices[i]->channels;
+
+		if (!atomic64_add_unless(channels, 1, VGPU_DEVICE_CHANNELS))
+			goto uncount;
+	}
+	return 0;
+uncount:
+	while (i--)
+		atomic64_dec(&channel->devices[i]->channels);
+	return -EUSERS;
+}
+
+static void uncount(struct vgpu_channel *channel)
+{
+	unsigned int i;
+
+	for (i = 0; i < channel->ndevices; i++)
+		atomic64_dec(&channel->devices[i]->channels);
 }
 
 static int half_alloc(struct vgpu_channel *channel, enum vgpu_side side)
@@ -106,7 +130,7 @@ static void init(struct vgpu_channel *channel, const struct vgpu_ring_sizes *siz
 	vgpu_end_init(&channel->end[VGPU_APP]);
 	vgpu_end_init(&channel->end[VGPU_PEER]);
 	xa_init_flags(&channel->hostmem, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	mt_init(&channel->appmem);
+	vgpu_ranges_init(&channel->ranges);
 	INIT_LIST_HEAD(&channel->pending);
 	INIT_DELAYED_WORK(&channel->expire, expire);
 }
@@ -124,9 +148,12 @@ struct vgpu_channel *vgpu_channel_create(const struct vgpu_ring_sizes *sizes,
 	if (!channel)
 		return ERR_PTR(-ENOMEM);
 	init(channel, sizes, devices, ndevices);
-	err = half_alloc(channel, VGPU_APP);
+	err = count(channel);
 	if (err)
 		goto free_channel;
+	err = half_alloc(channel, VGPU_APP);
+	if (err)
+		goto uncount;
 	err = half_alloc(channel, VGPU_PEER);
 	if (err)
 		goto free_half;
@@ -135,6 +162,8 @@ struct vgpu_channel *vgpu_channel_create(const struct vgpu_ring_sizes *sizes,
 
 free_half:
 	half_free(channel, VGPU_APP);
+uncount:
+	uncount(channel);
 free_channel:
 	kfree(channel);
 	return ERR_PTR(err);
@@ -145,8 +174,9 @@ static void release(struct kref *ref)
 	struct vgpu_channel *channel = container_of(ref, struct vgpu_channel, ref);
 	unsigned int i;
 
-	vgpu_hostmem_fini(channel);
-	mtree_destroy(&channel->appmem);
+	/* A buffer that was allocated while the app ended. */
+	vgpu_hostmem_forget(channel);
+	vgpu_ranges_fini(&channel->ranges);
 	half_free(channel, VGPU_PEER);
 	half_free(channel, VGPU_APP);
 	put_pid(channel->pid);
@@ -165,22 +195,26 @@ void vgpu_channel_put(struct vgpu_channel *channel)
 
 /* ---- states ---- */
 
+/* Events are sent under the lock, so that they arrive in the order of the states. */
 static void set_state(struct vgpu_channel *channel, enum vgpu_channel_state state)
 {
 	lockdep_assert_held(&vgpu_state_lock);
 	trace_vgpu_state(channel, state);
 	WRITE_ONCE(channel->state, state);
+	if (channel->announced)
+		vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CHANGE_NTF);
 }
 
 /* Into the line of those who wait to be accepted. */
 static void enqueue(struct vgpu_channel *channel)
 {
-	unsigned long timeout = (unsigned long)READ_ONCE(vgpu_accept_timeout) * HZ;
+	unsigned long timeout = (unsigned long)READ_ONCE(accept_timeout) * HZ;
 
 	lockdep_assert_held(&vgpu_state_lock);
 	list_add_tail(&channel->pending, &pending);
 	channel->expires = jiffies + timeout;
-	queue_delayed_work(system_wq, &channel->expire, timeout);
+	schedule_delayed_work(&channel->expire, timeout);
+	vgpu_ctl_wake();
 }
 
 static void dequeue(struct vgpu_channel *channel)
@@ -190,59 +224,57 @@ static void dequeue(struct vgpu_channel *channel)
 	cancel_delayed_work(&channel->expire);
 }
 
-/* False if it was before. */
-static bool lose(struct vgpu_channel *channel)
+static void lose(struct vgpu_channel *channel)
 {
 	lockdep_assert_held(&vgpu_state_lock);
 	if (channel->state == VGPU_CHANNEL_LOST)
-		return false;
+		return;
 	dequeue(channel);
 	set_state(channel, VGPU_CHANNEL_LOST);
-	return true;
+	vgpu_channel_wake(channel);
 }
 
-static void tell_lost(struct vgpu_channel *channel)
+/* By anybody but the app. */
+static void lose_to_peer(struct vgpu_channel *channel)
 {
 	unsigned int i;
 
-	vgpu_channel_wake(channel);
+	lockdep_assert_held(&vgpu_state_lock);
+	if (channel->state == VGPU_CHANNEL_LOST)
+		return;
 	for (i = 0; i < channel->ndevices; i++)
 		atomic64_inc(&channel->devices[i]->channels_lost);
-	vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CHANGE_NTF, VGPU_CHANNEL_LOST);
+	lose(channel);
 }
 
+/* Another thread may have closed the descriptor already: then it never was. */
 void vgpu_channel_announce(struct vgpu_channel *channel)
 {
 	unsigned int i;
 
-	for (i = 0; i < channel->ndevices; i++) {
-		atomic64_inc(&channel->devices[i]->channels);
-		atomic64_inc(&channel->devices[i]->channels_total);
-	}
-	vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_OPEN_NTF, VGPU_CHANNEL_WAITING);
-	spin_lock(&vgpu_state_lock);
-	/* Another thread may have closed the descriptor already. */
-	if (!channel->ended)
+	mutex_lock(&vgpu_state_lock);
+	if (!channel->ended) {
+		for (i = 0; i < channel->ndevices; i++)
+			atomic64_inc(&channel->devices[i]->channels_total);
+		channel->announced = true;
+		vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_OPEN_NTF);
 		enqueue(channel);
-	spin_unlock(&vgpu_state_lock);
-	vgpu_ctl_wake();
+	}
+	mutex_unlock(&vgpu_state_lock);
 }
 
 struct vgpu_channel *vgpu_channel_accept(void)
 {
 	struct vgpu_channel *channel;
 
-	spin_lock(&vgpu_state_lock);
+	mutex_lock(&vgpu_state_lock);
 	channel = list_first_entry_or_null(&pending, struct vgpu_channel, pending);
 	if (channel) {
 		kref_get(&channel->ref);
 		dequeue(channel);
 		set_state(channel, VGPU_CHANNEL_ACTIVE);
 	}
-	spin_unlock(&vgpu_state_lock);
-	if (channel)
-		vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CHANGE_NTF,
-				    VGPU_CHANNEL_ACTIVE);
+	mutex_unlock(&vgpu_state_lock);
 	return channel;
 }
 
@@ -257,26 +289,19 @@ static void expire(struct work_struct *work)
 {
 	struct vgpu_channel *channel = container_of(to_delayed_work(work),
 						    struct vgpu_channel, expire);
-	bool now_lost = false;
 
-	spin_lock(&vgpu_state_lock);
+	mutex_lock(&vgpu_state_lock);
 	/* It may just have been accepted, and even be back. */
 	if (!list_empty(&channel->pending) && time_after_eq(jiffies, channel->expires))
-		now_lost = lose(channel);
-	spin_unlock(&vgpu_state_lock);
-	if (now_lost)
-		tell_lost(channel);
+		lose_to_peer(channel);
+	mutex_unlock(&vgpu_state_lock);
 }
 
 void vgpu_channel_lose(struct vgpu_channel *channel)
 {
-	bool now_lost;
-
-	spin_lock(&vgpu_state_lock);
-	now_lost = lose(channel);
-	spin_unlock(&vgpu_state_lock);
-	if (now_lost)
-		tell_lost(channel);
+	mutex_lock(&vgpu_state_lock);
+	lose_to_peer(channel);
+	mutex_unlock(&vgpu_state_lock);
 }
 
 static bool has_cookie(const struct vgpu_channel *channel)
@@ -286,37 +311,27 @@ static bool has_cookie(const struct vgpu_channel *channel)
 
 void vgpu_channel_leave(struct vgpu_channel *channel)
 {
-	bool frozen = false;
-
-	spin_lock(&vgpu_state_lock);
+	mutex_lock(&vgpu_state_lock);
 	if (channel->state == VGPU_CHANNEL_ACTIVE && has_cookie(channel)) {
 		set_state(channel, VGPU_CHANNEL_FROZEN);
 		enqueue(channel);
-		frozen = true;
+	} else {
+		lose_to_peer(channel);
 	}
-	spin_unlock(&vgpu_state_lock);
-	if (!frozen) {
-		vgpu_channel_lose(channel);
-		return;
-	}
-	vgpu_ctl_wake();
-	vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CHANGE_NTF, VGPU_CHANNEL_FROZEN);
+	mutex_unlock(&vgpu_state_lock);
 }
 
 void vgpu_channel_end(struct vgpu_channel *channel)
 {
-	bool first;
-	unsigned int i;
-
-	spin_lock(&vgpu_state_lock);
-	first = !channel->ended;
-	channel->ended = true;
-	lose(channel);
-	spin_unlock(&vgpu_state_lock);
-	if (!first)
-		return;
-	vgpu_channel_wake(channel);
-	for (i = 0; i < channel->ndevices; i++)
-		atomic64_dec(&channel->devices[i]->channels);
-	vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CLOSE_NTF, VGPU_CHANNEL_LOST);
+	mutex_lock(&vgpu_state_lock);
+	if (!channel->ended) {
+		channel->ended = true;
+		lose(channel);
+		if (channel->announced)
+			vgpu_notify_channel(channel, VGPU_CMD_CHANNEL_CLOSE_NTF);
+		uncount(channel);
+	}
+	mutex_unlock(&vgpu_state_lock);
+	/* Mappings keep their memory; nobody will map it again. */
+	vgpu_hostmem_forget(channel);
 }

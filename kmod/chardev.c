@@ -12,6 +12,11 @@
 #include "compat.h"
 #include "internal.h"
 
+static_assert(sizeof(struct vgpu_ring_sizes) == 16);
+static_assert(sizeof(struct vgpu_ioc_setup) == 48);
+static_assert(offsetof(struct vgpu_ioc_setup, sizes) == 16);
+static_assert(offsetof(struct vgpu_ioc_setup, channel) == 40);
+
 struct vgpu_file {
 	struct vgpu_device	*device;
 	struct vgpu_channel	*channel;	/* set once, by cmpxchg */
@@ -157,6 +162,7 @@ static long setup(struct file *file, struct vgpu_ioc_setup __user *arg)
 	struct vgpu_file *f = file->private_data;
 	struct vgpu_channel *channel;
 	struct vgpu_ioc_setup setup;
+	int err;
 
 	if (copy_from_user(&setup, arg, sizeof(setup)))
 		return -EFAULT;
@@ -171,13 +177,13 @@ static long setup(struct file *file, struct vgpu_ioc_setup __user *arg)
 		return PTR_ERR(channel);
 	setup.features = VGPU_FEATURES;
 	setup.channel = channel->id;
-	if (copy_to_user(arg, &setup, sizeof(setup))) {
+	err = copy_to_user(arg, &setup, sizeof(setup)) ? -EFAULT : 0;
+	if (!err && cmpxchg(&f->channel, NULL, channel))
+		err = -EBUSY;
+	if (err) {
+		vgpu_channel_end(channel);
 		vgpu_channel_put(channel);
-		return -EFAULT;
-	}
-	if (cmpxchg(&f->channel, NULL, channel)) {
-		vgpu_channel_put(channel);
-		return -EBUSY;
+		return err;
 	}
 	vgpu_channel_announce(channel);
 	return 0;
@@ -263,7 +269,6 @@ const struct file_operations vgpu_device_fops = {
 	.owner		= THIS_MODULE,
 	.open		= vgpu_open,
 	.unlocked_ioctl	= vgpu_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= vgpu_mmap,
 	.poll		= vgpu_poll,
 	.flush		= vgpu_flush,

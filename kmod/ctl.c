@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* /dev/vgpuctl: the one daemon, and how it accepts channels. */
 #include <linux/anon_inodes.h>
+#include <linux/bitops.h>
 #include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/miscdevice.h>
@@ -8,17 +9,12 @@
 
 #include "internal.h"
 
-unsigned int vgpu_accept_timeout = 60;
-module_param_named(accept_timeout, vgpu_accept_timeout, uint, 0644);
-MODULE_PARM_DESC(accept_timeout,
-		 "seconds until a channel that no daemon accepts is lost (default 60)");
-
 static DECLARE_WAIT_QUEUE_HEAD(ctl_wait);
-static atomic_t opened;
+static unsigned long opened;		/* bit 0 */
 
 bool vgpu_ctl_attended(void)
 {
-	return atomic_read(&opened);
+	return test_bit(0, &opened);
 }
 
 void vgpu_ctl_wake(void)
@@ -30,14 +26,16 @@ static int ctl_open(struct inode *inode, struct file *file)
 {
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (atomic_cmpxchg(&opened, 0, 1))
+	if (test_and_set_bit(0, &opened))
 		return -EBUSY;
+	vgpu_devices_tell();
 	return nonseekable_open(inode, file);
 }
 
 static int ctl_release(struct inode *inode, struct file *file)
 {
-	atomic_set(&opened, 0);
+	clear_bit(0, &opened);
+	vgpu_devices_tell();
 	return 0;
 }
 
@@ -77,6 +75,7 @@ static long ctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 static __poll_t ctl_poll(struct file *file, poll_table *table)
 {
 	poll_wait(file, &ctl_wait, table);
+	smp_mb();	/* as in vgpu_channel_poll() */
 	return vgpu_channel_pending() ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
@@ -85,7 +84,6 @@ static const struct file_operations ctl_fops = {
 	.open		= ctl_open,
 	.release	= ctl_release,
 	.unlocked_ioctl	= ctl_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
 	.poll		= ctl_poll,
 };
 

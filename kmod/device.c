@@ -204,7 +204,7 @@ static int reserve(const struct vgpu_device_config *config, u32 *index)
 	}
 	*index = *config->index;
 	if (*index >= VGPU_MINORS)
-		return -ENOSPC;
+		return -EINVAL;
 	err = xa_insert(&devices, *index, NULL, GFP_KERNEL);
 	return err == -EBUSY ? -EEXIST : err;
 }
@@ -218,7 +218,6 @@ static int publish(struct vgpu_device *device, u32 index)
 	err = dev_set_name(&device->dev, "vgpu%u", index);
 	if (err)
 		return err;
-	/* Found by others before it can be opened: then it is there as a whole. */
 	err = cdev_device_add(&device->cdev, &device->dev);
 	if (err)
 		return err;
@@ -244,8 +243,8 @@ struct vgpu_device *vgpu_device_create(const struct vgpu_device_config *config)
 	err = publish(device, index);
 	if (err)
 		goto put_device;
-	mutex_unlock(&vgpu_devices_lock);
 	vgpu_notify_device(device, VGPU_CMD_DEVICE_NEW_NTF);
+	mutex_unlock(&vgpu_devices_lock);
 	return device;
 
 put_device:
@@ -289,22 +288,42 @@ int vgpu_device_delete(struct vgpu_device *device)
 		return err;
 	mutex_lock(&vgpu_devices_lock);
 	unpublish(device);
-	mutex_unlock(&vgpu_devices_lock);
 	vgpu_notify_device(device, VGPU_CMD_DEVICE_DEL_NTF);
+	mutex_unlock(&vgpu_devices_lock);
 	return 0;
 }
 
-struct vgpu_device *vgpu_device_get(unsigned long index, bool next)
+struct vgpu_device *vgpu_device_get_next(unsigned long index)
 {
 	struct vgpu_device *device;
 
 	xa_lock(&devices);
-	device = next ? xa_find(&devices, &index, ULONG_MAX, XA_PRESENT) :
-			xa_load(&devices, index);
+	device = xa_find(&devices, &index, ULONG_MAX, XA_PRESENT);
 	if (device)
 		get_device(&device->dev);
 	xa_unlock(&devices);
 	return device;
+}
+
+struct vgpu_device *vgpu_device_get(unsigned long index)
+{
+	struct vgpu_device *device = vgpu_device_get_next(index);
+
+	if (!device || device->index == index)
+		return device;
+	put_device(&device->dev);
+	return NULL;
+}
+
+void vgpu_devices_tell(void)
+{
+	struct vgpu_device *device;
+	unsigned long index;
+
+	mutex_lock(&vgpu_devices_lock);
+	xa_for_each(&devices, index, device)
+		vgpu_notify_device(device, VGPU_CMD_DEVICE_SET_NTF);
+	mutex_unlock(&vgpu_devices_lock);
 }
 
 void vgpu_device_put(struct vgpu_device *device)

@@ -14,6 +14,10 @@
 
 #define HOSTMEM_MAX	65535
 
+static_assert(sizeof(struct vgpu_ioc_hostmem_alloc) == 24);
+static_assert(offsetof(struct vgpu_ioc_hostmem_alloc, handle) == 8);
+static_assert(sizeof(struct vgpu_ioc_hostmem_free) == 8);
+
 /* Mappings hold a file and that holds the channel: it is there longer. */
 struct vgpu_hostmem {
 	struct kref		ref;		/* of the handle and of each mapping */
@@ -78,6 +82,8 @@ long vgpu_hostmem_alloc(struct vgpu_channel *channel,
 		return -EFAULT;
 	if (alloc.flags || alloc.reserved || !size_allowed(alloc.size))
 		return -EINVAL;
+	if (vgpu_channel_state(channel) == VGPU_CHANNEL_LOST)
+		return -EPIPE;
 	mem = create(channel, alloc.size);
 	if (IS_ERR(mem))
 		return PTR_ERR(mem);
@@ -121,14 +127,16 @@ long vgpu_hostmem_free(struct vgpu_channel *channel,
 	return 0;
 }
 
-void vgpu_hostmem_fini(struct vgpu_channel *channel)
+void vgpu_hostmem_forget(struct vgpu_channel *channel)
 {
 	struct vgpu_hostmem *mem;
 	unsigned long number;
 
-	xa_for_each(&channel->hostmem, number, mem)
-		put(mem);
-	xa_destroy(&channel->hostmem);
+	xa_for_each(&channel->hostmem, number, mem) {
+		mem = xa_erase(&channel->hostmem, number);
+		if (mem)
+			put(mem);
+	}
 }
 
 /* ---- mappings ---- */
@@ -145,9 +153,23 @@ static void vma_close(struct vm_area_struct *vma)
 	put(vma->vm_private_data);
 }
 
+/* All is mapped at first; this is for what madvise(MADV_DONTNEED) took out. */
+static vm_fault_t vma_fault(struct vm_fault *vmf)
+{
+	struct vgpu_hostmem *mem = vmf->vma->vm_private_data;
+	unsigned long i = vmf->pgoff % (VGPU_MMAP_HOSTMEM >> PAGE_SHIFT);
+
+	if (i >= mem->pages.count)
+		return VM_FAULT_SIGBUS;
+	vmf->page = mem->pages.page[i];
+	get_page(vmf->page);
+	return 0;
+}
+
 static const struct vm_operations_struct hostmem_vm_ops = {
 	.open	= vma_open,
 	.close	= vma_close,
+	.fault	= vma_fault,
 };
 
 static struct vgpu_hostmem *get(struct vgpu_channel *channel, u64 handle)
@@ -162,22 +184,23 @@ static struct vgpu_hostmem *get(struct vgpu_channel *channel, u64 handle)
 	return mem;
 }
 
+/* The mapping takes over the reference; if it fails, its close() is not called. */
 int vgpu_hostmem_mmap(struct vgpu_channel *channel, struct vm_area_struct *vma)
 {
-	struct vgpu_hostmem *mem = get(channel, (u64)vma->vm_pgoff << PAGE_SHIFT);
-	int err;
+	u64 handle = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	struct vgpu_hostmem *mem = get(channel, handle);
+	int err = -EINVAL;
 
 	if (!mem)
-		return -EINVAL;
-	err = -EINVAL;
+		return number_of(handle) ? -ENOENT : -EINVAL;
 	if (vma->vm_end - vma->vm_start != vgpu_pages_size(&mem->pages))
 		goto put_mem;
 	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_ops = &hostmem_vm_ops;
+	vma->vm_private_data = mem;
 	err = vgpu_pages_map(&mem->pages, vma);
 	if (err)
 		goto put_mem;
-	vma->vm_ops = &hostmem_vm_ops;
-	vma->vm_private_data = mem;
 	return 0;
 
 put_mem:

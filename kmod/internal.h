@@ -17,10 +17,10 @@
  * Locks, none of which is held while user memory is touched:
  *
  *	vgpu_devices_lock (mutex)	which devices there are
+ *	vgpu_state_lock (mutex)		states of channels and who waits to be accepted
  *	  device->lock (mutex)		what can be set of a device; its users
- *	vgpu_state_lock (spinlock)	states of channels and who waits to be accepted
  *	channel->hostmem.xa_lock	the handles of a channel
- *	channel->appmem.ma_lock		its registered ranges
+ *	channel->ranges.lock		its registered ranges
  */
 #ifndef VGPU_INTERNAL_H
 #define VGPU_INTERNAL_H
@@ -30,9 +30,10 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
-#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
 #include <linux/uuid.h>
 #include <linux/vgpu.h>
 #include <linux/wait.h>
@@ -41,6 +42,10 @@
 
 #if PAGE_SIZE != VGPU_PAGE_SIZE
 #error "vgpu needs a kernel with pages of 4 KiB"
+#endif
+
+#ifndef CONFIG_64BIT
+#error "vgpu needs 64 bits, as CUDA's driver does: handles are file offsets"
 #endif
 
 struct vm_area_struct;
@@ -53,9 +58,12 @@ struct vgpu_budget {
 	u64		limit;		/* 0: a quarter of the host's memory */
 };
 
-/* Charge @bytes: 0 or -EDQUOT. */
-int vgpu_budget_charge(struct vgpu_budget *budget, u64 bytes);
-void vgpu_budget_refund(struct vgpu_budget *budget, u64 bytes);
+/*
+ * Memory for one channel of one device: it counts for both and for the host.
+ * 0, or -EDQUOT if it is too much for one of them.
+ */
+int vgpu_charge(struct vgpu_budget *channel, struct vgpu_budget *device, u64 bytes);
+void vgpu_refund(struct vgpu_budget *channel, struct vgpu_budget *device, u64 bytes);
 
 struct vgpu_pages {
 	unsigned long	count;
@@ -120,8 +128,9 @@ void vgpu_device_configure(struct vgpu_device *device,
  */
 int vgpu_device_delete(struct vgpu_device *device);
 
-/* The device of that number, or the first one after it if @next: a reference. */
-struct vgpu_device *vgpu_device_get(unsigned long index, bool next);
+/* The device of that number; the first one of that number or above: a reference. */
+struct vgpu_device *vgpu_device_get(unsigned long index);
+struct vgpu_device *vgpu_device_get_next(unsigned long index);
 void vgpu_device_put(struct vgpu_device *device);
 
 /* A user more: -ENODEV if it is being deleted. */
@@ -129,12 +138,21 @@ int vgpu_device_use(struct vgpu_device *device);
 void vgpu_device_unuse(struct vgpu_device *device);
 
 enum vgpu_device_state vgpu_device_state(struct vgpu_device *device);
+/* A daemon came or went: tell the state of all of them. */
+void vgpu_devices_tell(void);
 
 /* ---- channel.c ---- */
 
 enum vgpu_side {
 	VGPU_APP,
 	VGPU_PEER,
+};
+
+/* What the app registered; copy.c knows the entries. */
+struct vgpu_ranges {
+	spinlock_t	lock;		/* of the two below */
+	struct rb_root	tree;
+	u32		count;
 };
 
 /* What one side of a channel writes, and what wakes it. */
@@ -153,8 +171,7 @@ struct vgpu_channel {
 	struct vgpu_budget	budget;
 	struct xarray		hostmem;	/* struct vgpu_hostmem by number */
 	u32			hostmem_next;
-	struct maple_tree	appmem;		/* registered ranges */
-	u32			appmem_count;	/* appmem.ma_lock */
+	struct vgpu_ranges	ranges;		/* registered memory */
 
 	/* The process that set it up; never changes. */
 	fl_owner_t		owner;
@@ -165,9 +182,11 @@ struct vgpu_channel {
 
 	/* Under vgpu_state_lock; state may be read without, it goes one way to LOST. */
 	enum vgpu_channel_state	state;
+	bool			announced;	/* others heard of it */
 	bool			ended;		/* the app has */
 	struct vgpu_cookie	cookie;
-	struct list_head	pending;	/* to be accepted */
+	/* To be accepted; no reference: taken out before the app's file puts its own. */
+	struct list_head	pending;
 	struct delayed_work	expire;		/* when nobody does */
 	unsigned long		expires;	/* jiffies */
 
@@ -175,23 +194,25 @@ struct vgpu_channel {
 	struct vgpu_device	*devices[VGPU_CHANNEL_DEVICES];
 };
 
-extern spinlock_t vgpu_state_lock;
-extern unsigned int vgpu_accept_timeout;
+extern struct mutex vgpu_state_lock;
 
 /*
  * Make a channel of the current process on @devices, whose references and uses
- * it takes over if this succeeds: -EINVAL, -EDQUOT, -ENOMEM.
+ * it takes over if this succeeds: -EINVAL, -EUSERS, -EDQUOT, -ENOMEM, -EINTR.
  */
 struct vgpu_channel *vgpu_channel_create(const struct vgpu_ring_sizes *sizes,
 					 struct vgpu_device **devices,
 					 unsigned int ndevices);
 void vgpu_channel_put(struct vgpu_channel *channel);
 
-/* Memory of the channel: 0, or -EDQUOT by its own budget or its first device's. */
+/* Memory of the channel, as vgpu_charge(): its first device pays. */
 int vgpu_channel_charge(struct vgpu_channel *channel, u64 bytes);
 void vgpu_channel_refund(struct vgpu_channel *channel, u64 bytes);
 
-/* It exists for others now: the daemon may accept it. */
+/*
+ * It exists for others now: the daemon may accept it. A channel that was created
+ * is announced or ended.
+ */
 void vgpu_channel_announce(struct vgpu_channel *channel);
 /* The oldest channel to be accepted, with a reference, active; or NULL. */
 struct vgpu_channel *vgpu_channel_accept(void);
@@ -236,10 +257,12 @@ long vgpu_hostmem_free(struct vgpu_channel *channel,
 		       struct vgpu_ioc_hostmem_free __user *arg);
 int vgpu_hostmem_mmap(struct vgpu_channel *channel, struct vm_area_struct *vma);
 /* Forget all handles. */
-void vgpu_hostmem_fini(struct vgpu_channel *channel);
+void vgpu_hostmem_forget(struct vgpu_channel *channel);
 
 /* ---- copy.c ---- */
 
+void vgpu_ranges_init(struct vgpu_ranges *ranges);
+void vgpu_ranges_fini(struct vgpu_ranges *ranges);
 long vgpu_appmem_register(struct vgpu_channel *channel,
 			  struct vgpu_ioc_appmem __user *arg);
 long vgpu_appmem_unregister(struct vgpu_channel *channel,
@@ -264,7 +287,6 @@ int vgpu_netlink_init(void);
 void vgpu_netlink_exit(void);
 /* Multicast an event; nobody has to listen. May sleep. */
 void vgpu_notify_device(struct vgpu_device *device, enum vgpu_cmd event);
-void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event,
-			 enum vgpu_channel_state state);
+void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event);
 
 #endif /* VGPU_INTERNAL_H */

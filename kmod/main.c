@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Loading and unloading; nothing else lives here. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/module.h>
 
 #include "internal.h"
@@ -8,7 +10,8 @@ static unsigned int ndevices = 1;
 module_param(ndevices, uint, 0444);
 MODULE_PARM_DESC(ndevices, "virtual GPUs to start with (default 1)");
 
-static int __init make_devices(void)
+/* From the first one on somebody may have one open: loading must not fail now. */
+static void __init make_devices(void)
 {
 	const struct vgpu_device_config none = {};
 	unsigned int i;
@@ -16,11 +19,12 @@ static int __init make_devices(void)
 	for (i = 0; i < ndevices; i++) {
 		struct vgpu_device *device = vgpu_device_create(&none);
 
-		if (IS_ERR(device))
-			return PTR_ERR(device);
+		if (IS_ERR(device)) {
+			pr_err("%u of %u devices: error %ld\n", i, ndevices, PTR_ERR(device));
+			return;
+		}
 		vgpu_device_put(device);
 	}
-	return 0;
 }
 
 static int __init vgpu_init(void)
@@ -28,7 +32,7 @@ static int __init vgpu_init(void)
 	int err;
 
 	if (ndevices > VGPU_MINORS) {
-		pr_err("vgpu: ndevices=%u: there can be %u\n", ndevices, VGPU_MINORS);
+		pr_err("ndevices=%u: there can be %u\n", ndevices, VGPU_MINORS);
 		return -EINVAL;
 	}
 	err = vgpu_devices_init();
@@ -40,13 +44,9 @@ static int __init vgpu_init(void)
 	err = vgpu_ctl_init();
 	if (err)
 		goto exit_netlink;
-	err = make_devices();
-	if (err)
-		goto exit_ctl;
+	make_devices();
 	return 0;
 
-exit_ctl:
-	vgpu_ctl_exit();
 exit_netlink:
 	vgpu_netlink_exit();
 exit_devices:

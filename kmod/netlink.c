@@ -192,12 +192,8 @@ static int do_new(struct sk_buff *skb, struct genl_info *info)
 	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
 	if (!reply)
 		return -ENOMEM;
-	reply = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
-	if (!reply)
-		return -ENOMEM;
 	device = vgpu_device_create(&given.config);
 	if (IS_ERR(device)) {
-		nlmsg_free(reply);
 		if (PTR_ERR(device) == -EEXIST)
 			NL_SET_ERR_MSG(info->extack, "the number or the UUID is taken");
 		nlmsg_free(reply);

@@ -10,6 +10,9 @@
 #include "internal.h"
 #include "trace.h"
 
+static_assert(sizeof(struct vgpu_ioc_wait) == 24);
+static_assert(offsetof(struct vgpu_ioc_wait, state) == 20);
+
 void vgpu_end_init(struct vgpu_end *end)
 {
 	init_waitqueue_head(&end->wait);
@@ -97,6 +100,8 @@ __poll_t vgpu_channel_poll(struct vgpu_channel *channel, enum vgpu_side side,
 	__poll_t events = 0;
 
 	poll_wait(file, &end->wait, table);
+	/* Pairs with wq_has_sleeper() in bell; poll_wait() of old kernels has none. */
+	smp_mb();
 	if (lost(channel))
 		events |= EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLRDNORM;
 	if (atomic64_read(&end->bells) != READ_ONCE(end->taken))

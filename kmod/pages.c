@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Host memory: single pages that can be mapped anywhere, and budgets for them. */
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -9,12 +12,26 @@
 /* Rather no memory for this caller than somebody killed for it. */
 #define VGPU_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
-static u64 limit_of(const struct vgpu_budget *budget)
+static unsigned int memory_percent = 50;
+module_param(memory_percent, uint, 0644);
+MODULE_PARM_DESC(memory_percent,
+		 "of the host's memory that all channels may take together (default 50)");
+
+static struct vgpu_budget host;
+
+static u64 host_memory(void)
 {
-	return READ_ONCE(budget->limit) ?: (u64)totalram_pages() << PAGE_SHIFT >> 2;
+	return (u64)totalram_pages() << PAGE_SHIFT;
 }
 
-int vgpu_budget_charge(struct vgpu_budget *budget, u64 bytes)
+static u64 limit_of(const struct vgpu_budget *budget)
+{
+	if (budget == &host)
+		return div_u64(host_memory(), 100) * min(READ_ONCE(memory_percent), 100U);
+	return READ_ONCE(budget->limit) ?: host_memory() / 4;
+}
+
+static int charge(struct vgpu_budget *budget, u64 bytes)
 {
 	u64 limit = limit_of(budget);
 	s64 used = atomic64_read(&budget->used);
@@ -26,9 +43,38 @@ int vgpu_budget_charge(struct vgpu_budget *budget, u64 bytes)
 	return 0;
 }
 
-void vgpu_budget_refund(struct vgpu_budget *budget, u64 bytes)
+static void refund(struct vgpu_budget *budget, u64 bytes)
 {
 	WARN_ON_ONCE(atomic64_sub_return(bytes, &budget->used) < 0);
+}
+
+int vgpu_charge(struct vgpu_budget *channel, struct vgpu_budget *device, u64 bytes)
+{
+	int err;
+
+	err = charge(channel, bytes);
+	if (err)
+		return err;
+	err = charge(device, bytes);
+	if (err)
+		goto refund_channel;
+	err = charge(&host, bytes);
+	if (err)
+		goto refund_device;
+	return 0;
+
+refund_device:
+	refund(device, bytes);
+refund_channel:
+	refund(channel, bytes);
+	return err;
+}
+
+void vgpu_refund(struct vgpu_budget *channel, struct vgpu_budget *device, u64 bytes)
+{
+	refund(&host, bytes);
+	refund(device, bytes);
+	refund(channel, bytes);
 }
 
 int vgpu_pages_alloc(struct vgpu_pages *pages, u64 bytes)

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The peer's descriptor of a channel, made by accept and passed to who works on it. */
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
+
+static_assert(sizeof(struct vgpu_cookie) == 64);
+static_assert(sizeof(struct vgpu_ioc_info) == 184);
+static_assert(offsetof(struct vgpu_ioc_info, state) == 32);
+static_assert(offsetof(struct vgpu_ioc_info, devices) == 56);
+static_assert(offsetof(struct vgpu_ioc_info, cookie) == 120);
 
 static long info(struct vgpu_channel *channel, struct vgpu_ioc_info __user *arg)
 {
@@ -23,10 +30,12 @@ static long info(struct vgpu_channel *channel, struct vgpu_ioc_info __user *arg)
 
 	for (i = 0; i < channel->ndevices; i++)
 		info.devices[i] = channel->devices[i]->index;
-	spin_lock(&vgpu_state_lock);
+	mutex_lock(&vgpu_state_lock);
 	info.state = channel->state;
-	info.cookie = channel->cookie;
-	spin_unlock(&vgpu_state_lock);
+	/* A session's secret: a worker has no business with it. */
+	if (capable(CAP_SYS_ADMIN))
+		info.cookie = channel->cookie;
+	mutex_unlock(&vgpu_state_lock);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -36,9 +45,9 @@ static long set_cookie(struct vgpu_channel *channel, struct vgpu_cookie __user *
 
 	if (copy_from_user(&cookie, arg, sizeof(cookie)))
 		return -EFAULT;
-	spin_lock(&vgpu_state_lock);
+	mutex_lock(&vgpu_state_lock);
 	channel->cookie = cookie;
-	spin_unlock(&vgpu_state_lock);
+	mutex_unlock(&vgpu_state_lock);
 	return 0;
 }
 
@@ -93,7 +102,6 @@ static int peer_release(struct inode *inode, struct file *file)
 const struct file_operations vgpu_peer_fops = {
 	.owner		= THIS_MODULE,
 	.unlocked_ioctl	= peer_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= peer_mmap,
 	.poll		= peer_poll,
 	.release	= peer_release,

@@ -93,15 +93,20 @@ struct vgpu_ring_sizes {
 
 /*
  * Offsets for mmap(2) of a descriptor of a channel, on either side. MAP_SHARED,
- * the exact offset and the exact length are required (-EINVAL); a half that the
- * other side writes can be mapped with PROT_READ only and never be made writable
- * (-EACCES). A half is in one mapping: parts of it cannot be unmapped or given
- * other protections (-EINVAL), it does not grow, a fork child does not inherit
- * it, and it is not in core dumps.
+ * the exact offset and the exact length are required (-EINVAL); no PROT_EXEC
+ * (-EACCES); not of a channel that is lost (-EPIPE).
+ *
+ * A half that the other side writes can be mapped with PROT_READ only and never
+ * be made writable (-EACCES); but a peer with CAP_SYS_ADMIN may map the app's
+ * half writable, since ibv_reg_mr(3) needs that before Linux 6.2. A mapping of
+ * a half cannot be split: parts of it cannot be unmapped or given other
+ * protections (-EINVAL). It does not grow, is not inherited by a fork child
+ * (unless the app asks for that by madvise(MADV_DOFORK)), nor in core dumps.
  *
  * The handle of a page-locked buffer is its offset, a multiple of
- * VGPU_MMAP_HOSTMEM and never zero; both sides may write it, parts of it may be
- * unmapped, and a fork child inherits it, as other memory of a program.
+ * VGPU_MMAP_HOSTMEM and never zero. Both sides may write it, parts of it may be
+ * unmapped or protected, and a fork child shares it. It does not grow and is
+ * not in core dumps. -ENOENT if there is no such handle.
  */
 #define VGPU_MMAP_APP		0ull
 #define VGPU_MMAP_PEER		(1ull << 36)
@@ -119,8 +124,9 @@ struct vgpu_ring_sizes {
  *	               +--------------------------+-----------------------+
  *	                app's end, or not accepted within accept_timeout
  *
- * The app's end is the first close of a descriptor of the channel by the
- * process that set it up, be it by its exit; what a fork child or another
+ * The app's end is the first close of a descriptor of the channel in the table
+ * of descriptors that its process had at set-up, be it by its exit (of all that
+ * share the table, see CLONE_FILES in clone(2)); what a fork child or another
  * process has of it does not matter. The peer's end is the last close of its
  * descriptor and mappings. LOST is final: every wait returns -EPIPE.
  */
@@ -131,8 +137,9 @@ enum vgpu_channel_state {
 	VGPU_CHANNEL_LOST,
 };
 
-/* Devices of one channel, and devices there can be. */
+/* Devices of one channel, channels of one device, devices there can be. */
 #define VGPU_CHANNEL_DEVICES	16
+#define VGPU_DEVICE_CHANNELS	1024
 #define VGPU_MINORS	1024
 
 /* Bits of "features": what this kernel knows beyond this description. None yet. */
@@ -143,22 +150,29 @@ enum vgpu_channel_state {
 /* ==== /dev/vgpuN: the app's side ==== */
 
 /*
+ * open(2) for reading and writing (-EACCES); -ENODEV while it is being removed.
+ * What is not described here is -ENOTTY; a pointer that is wrong, -EFAULT. Before
+ * set-up everything else is -ENOTCONN, and poll(2) says EPOLLERR.
+ *
  * VGPU_IOC_SETUP: make the descriptor of an open /dev/vgpuN that of a channel.
  * @devices names further devices by descriptors of them that the caller has
  * open, which proves that it may use them; all of them or none are taken, and
  * their descriptors are not needed afterwards. The memory is charged to the
  * caller's cgroup and to the budget of the descriptor's device.
  *
- * From here on only the process that called this may use the descriptor
- * (-EPERM for others).
+ * From here on only the process that called this may use the descriptor for
+ * ioctl(2) and mmap(2) (-EPERM for others).
  *
  *	-EBUSY		the descriptor has a channel
  *	-EINVAL		ring sizes; flags; more devices than a channel can have
  *	-EBADF		an entry of @devices is not a descriptor of /dev/vgpuN
  *	-EEXIST		a device is named twice
+ *	-ENODEV		a device is being removed
  *	-EHOSTDOWN	no daemon has /dev/vgpuctl open
- *	-EDQUOT		the budget of the device or of a channel
- *	-ENOMEM
+ *	-EUSERS		a device has VGPU_DEVICE_CHANNELS channels
+ *	-EDQUOT		the budget of a channel, of the device, or of the host
+ *			(module parameter memory_percent)
+ *	-ENOMEM, -EINTR	(the caller is being killed)
  */
 struct vgpu_ioc_setup {
 	__u64			devices;	/* of __s32[ndevices], user pointer */
@@ -177,7 +191,8 @@ struct vgpu_ioc_setup {
  * mapping is gone.
  *	-EINVAL		size is zero, not a multiple of the page size, or not
  *			below VGPU_MMAP_HOSTMEM; flags
- *	-EDQUOT, -ENOMEM, -ENOSPC (65535 buffers are there)
+ *	-EDQUOT, -ENOMEM, -EINTR, -ENOSPC (65535 buffers are there)
+ *	-EPIPE		the channel is lost
  */
 struct vgpu_ioc_hostmem_alloc {
 	__u64	size;
@@ -201,11 +216,13 @@ struct vgpu_ioc_hostmem_free {
 /*
  * VGPU_IOC_REGISTER: let the peer read and write [@addr, @addr + @size) of the
  * caller's memory by VGPU_IOC_COPY. Whatever lies there then is what is
- * copied; nothing is pinned. VGPU_IOC_UNREGISTER: no longer; a copy that is
- * under way may still go on.
+ * copied; nothing is pinned. VGPU_IOC_UNREGISTER: no longer; of a copy that is
+ * under way at most the next 128 KiB are still copied. The app's end has the
+ * same effect.
  *	-EINVAL		empty, or not within the address space; flags
  *	-EEXIST		overlaps a registered range
  *	-ENOSPC		65536 ranges are registered
+ *	-ENOMEM
  *	-ENOENT		(unregister) no range is registered at exactly @addr, @size
  */
 struct vgpu_ioc_appmem {
@@ -233,20 +250,21 @@ struct vgpu_ioc_appmem {
 /*
  * VGPU_IOC_WAIT: sleep until the count of the own bell is not @bells, and take
  * it. A count that was already different returns at once, so a bell between
- * a look at the rings and this call is not lost. Interrupted by a signal, it is
- * restarted. Before the first wait the count is 0.
+ * a look at the rings and this call is not lost. A new channel's counts are 0;
+ * those of a frozen one go on.
  *	-ETIME		@deadline passed (@bells is unchanged)
  *	-EPIPE		the channel is lost; bells do not matter any more
  *	-EINVAL		flags, or @deadline is negative
+ *	-EINTR		a signal, unless its handler has SA_RESTART
  *
  * poll(2): readable when the count differs from the last one taken by a wait of
- * this side; hung up when the channel is lost.
+ * this side; readable, hung up and in error when the channel is lost.
  */
 struct vgpu_ioc_wait {
 	__u64	bells;			/* in: last seen; out: now */
 	__s64	deadline;		/* ns of CLOCK_MONOTONIC */
 	__u32	flags;
-	__u32	state;			/* out: enum vgpu_channel_state */
+	__u32	state;			/* out, of success: enum vgpu_channel_state */
 };
 
 #define VGPU_WAIT_FOREVER	0x7fffffffffffffffll
@@ -261,8 +279,9 @@ struct vgpu_cookie {
 
 /*
  * VGPU_IOC_INFO: whose channel this is. @pid is as the caller's pid namespace
- * sees it, 0 if it does not; @uid and @gid as its user namespace does. The
- * first device is that of the descriptor that was set up.
+ * sees it, 0 if it does not or the app is gone; @uid and @gid as its user
+ * namespace does. The first device is that of the descriptor that was set up.
+ * The cookie is zero for a caller without CAP_SYS_ADMIN.
  */
 struct vgpu_ioc_info {
 	__u64			channel;
@@ -291,11 +310,16 @@ struct vgpu_ioc_info {
 
 /*
  * VGPU_IOC_COPY: copy @length bytes between the caller's memory at @local and
- * the app's at @app, which must lie in one registered range.
- *	-EPERM		not within one registered range
- *	-EFAULT		either side cannot be read or written; a part may be done
+ * the app's at @app, which must lie in one registered range. What it copied
+ * before an error is not told. It takes as long as the app's memory takes to be
+ * read or written, which is as long as the app likes if a file system of its own
+ * is behind it: not for a thread that serves other apps.
+ *	-EPERM		not, or no longer, within one registered range
+ *	-EFAULT		either side cannot be read or written
  *	-ESRCH		the app's address space is gone
+ *	-EPIPE		the channel is lost
  *	-EINVAL		flags
+ *	-ENOMEM, -EINTR	(the caller is being killed)
  */
 #define VGPU_COPY_TO_APP	(1u << 0)	/* else from it */
 struct vgpu_ioc_copy {
@@ -311,12 +335,14 @@ struct vgpu_ioc_copy {
 /* ==== /dev/vgpuctl ==== */
 
 /*
- * Opening needs CAP_SYS_ADMIN (-EPERM); one open file at a time (-EBUSY).
+ * Opening needs CAP_SYS_ADMIN (-EPERM); one open file at a time (-EBUSY), however
+ * many descriptors and processes it has.
  *
  * VGPU_CTL_ACCEPT: the oldest channel that is waiting or frozen becomes active;
  * returns the descriptor of its peer's side, close-on-exec, which may be passed
  * on. The argument is a value and zero (-EINVAL).
  *	-EAGAIN		there is none; poll(2) says readable when there is
+ *	-EMFILE, -ENFILE, -ENOMEM; no channel is taken then
  */
 #define VGPU_CTL_ACCEPT		_IO(VGPU_IOC, 0x40)
 
@@ -324,8 +350,11 @@ struct vgpu_ioc_copy {
 
 /*
  * Initial network namespace only. Commands that change need CAP_SYS_ADMIN in
- * the initial user namespace (-EPERM). Strings are without control characters
- * (-EINVAL). Events go to the group VGPU_GENL_EVENTS.
+ * the initial user namespace (-EPERM); what is told is for everybody there, as
+ * sysfs is. Attributes that a command does not take are refused (-EINVAL), strings
+ * that are too long as well (-ERANGE) or not printable ASCII (-EINVAL). Events go
+ * to the group VGPU_GENL_EVENTS, those of one device or channel in the order in
+ * which things happened.
  */
 #define VGPU_GENL_NAME		"vgpu"
 #define VGPU_GENL_VERSION	1
@@ -341,17 +370,24 @@ enum vgpu_cmd {
 	 * random one), BACKEND, MEMORY, BUDGET, CHANNEL_BUDGET, all optional.
 	 * Answers as GET does.
 	 *	-EEXIST		the number or the UUID is taken
+	 *	-EINVAL		the number is VGPU_MINORS or above
 	 *	-ENOSPC		there are VGPU_MINORS
 	 */
 	VGPU_CMD_DEVICE_NEW,
-	/* Remove DEVICE. -ENODEV; -EBUSY while it is open or a channel uses it. */
+	/*
+	 * Remove DEVICE. -EINVAL without one, -ENODEV; -EBUSY while it is open
+	 * or a channel uses it.
+	 */
 	VGPU_CMD_DEVICE_DEL,
 	/* All attributes of DEVICE (-ENODEV), or, as a dump, of all devices. */
 	VGPU_CMD_DEVICE_GET,
-	/* Change what is given of NAME, BACKEND, MEMORY, BUDGET, CHANNEL_BUDGET. */
+	/*
+	 * Change what is given of NAME, BACKEND, MEMORY, BUDGET and, for channels
+	 * to come, CHANNEL_BUDGET. A budget below what is in use refuses more.
+	 */
 	VGPU_CMD_DEVICE_SET,
 
-	/* Events of a device carry what GET answers, */
+	/* Events of a device, or of its state, carry what GET answers, */
 	VGPU_CMD_DEVICE_NEW_NTF,
 	VGPU_CMD_DEVICE_DEL_NTF,
 	VGPU_CMD_DEVICE_SET_NTF,
@@ -381,8 +417,8 @@ enum vgpu_attr {
 	/* Counters, out, u64 */
 	VGPU_ATTR_CHANNELS,		/* there are now */
 	VGPU_ATTR_CHANNELS_TOTAL,	/* were set up */
-	VGPU_ATTR_CHANNELS_LOST,	/* of which were lost by the peer */
-	VGPU_ATTR_COPIED,		/* bytes by VGPU_IOC_COPY */
+	VGPU_ATTR_CHANNELS_LOST,	/* by their peer, or for want of one */
+	VGPU_ATTR_COPIED,		/* bytes by VGPU_IOC_COPY, at a channel's first */
 	/* Of events */
 	VGPU_ATTR_CHANNEL,		/* u64 */
 	VGPU_ATTR_CHANNEL_STATE,	/* u32: enum vgpu_channel_state */
