@@ -106,14 +106,14 @@ static int reply_device(struct sk_buff *skb, struct genl_info *info,
 
 /* ---- commands ---- */
 
-/* Names end up in logs and on terminals. */
+/* Strings end up in logs and on terminals. */
 static int check_string(const struct nlattr *attr, struct genl_info *info)
 {
 	const char *c;
 
 	for (c = attr ? nla_data(attr) : ""; *c; c++) {
-		if (iscntrl(*c)) {
-			NL_SET_ERR_MSG_ATTR(info->extack, attr, "control character in a string");
+		if (!isascii(*c) || !isprint(*c)) {
+			NL_SET_ERR_MSG_ATTR(info->extack, attr, "a string is not printable ASCII");
 			return -EINVAL;
 		}
 	}
@@ -213,7 +213,7 @@ static struct vgpu_device *get_device_of(struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "which device?");
 		return ERR_PTR(-EINVAL);
 	}
-	device = vgpu_device_get(nla_get_u32(info->attrs[VGPU_ATTR_DEVICE]), false);
+	device = vgpu_device_get(nla_get_u32(info->attrs[VGPU_ATTR_DEVICE]));
 	if (device)
 		return device;
 	NL_SET_ERR_MSG(info->extack, "no such device");
@@ -278,7 +278,7 @@ static int dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct vgpu_device *device;
 	int err = 0;
 
-	while (!err && (device = vgpu_device_get(cb->args[0], true))) {
+	while (!err && (device = vgpu_device_get_next(cb->args[0]))) {
 		err = put_device_message(skb, device, NETLINK_CB(cb->skb).portid,
 					 cb->nlh->nlmsg_seq, NLM_F_MULTI,
 					 VGPU_CMD_DEVICE_GET);
@@ -350,8 +350,7 @@ void vgpu_notify_device(struct vgpu_device *device, enum vgpu_cmd event)
 		event_send(skb, put_device_message(skb, device, 0, 0, 0, event));
 }
 
-void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event,
-			 enum vgpu_channel_state state)
+void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event)
 {
 	struct sk_buff *skb = event_new();
 	void *head;
@@ -363,7 +362,7 @@ void vgpu_notify_channel(struct vgpu_channel *channel, enum vgpu_cmd event,
 	err = !head ||
 	      nla_put_u32(skb, VGPU_ATTR_DEVICE, channel->devices[0]->index) ||
 	      nla_put_u64_64bit(skb, VGPU_ATTR_CHANNEL, channel->id, VGPU_ATTR_PAD) ||
-	      nla_put_u32(skb, VGPU_ATTR_CHANNEL_STATE, state);
+	      nla_put_u32(skb, VGPU_ATTR_CHANNEL_STATE, channel->state);
 	if (!err)
 		genlmsg_end(skb, head);
 	event_send(skb, err);
@@ -378,5 +377,3 @@ void vgpu_netlink_exit(void)
 {
 	genl_unregister_family(&vgpu_family);
 }
-
-MODULE_ALIAS_GENL_FAMILY(VGPU_GENL_NAME);
