@@ -89,3 +89,12 @@ $(eval $(call e2e-old,12.4,libcudart.so.12))
 .PHONY: e2e-programs e2e-old-programs
 e2e-programs: $(E2E_PROGRAMS) $(E2E_KERNELS)
 e2e-old-programs: $(E2E_OLD)
+
+# Over /dev/vgpuN: all programs as root and as a user of the devices' group, which
+# devices a program sees, and what is left of the dead.
+e2e-vm = "tools/vm/vm run --timeout 580 -- selftests/e2e/with_module \
+	$(B)/linux-debian/kmod/vgpu.ko selftests/e2e/$(1) --build $(B) --programs $(E2E_B)"
+VM_CHECKS += $(call e2e-vm,device.py) $(call e2e-vm,run.py --mode device) \
+	     $(call e2e-vm,run.py --mode device --user 1000:4242) \
+	     $(call e2e-vm,kill.py --mode device)
+check-build: $(B)/linux-debian/kmod/vgpu.ko

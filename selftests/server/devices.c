@@ -16,17 +16,24 @@
 static struct vgpu_driver driver;
 
 /* Not freed: a worker's parts live as long as the process. */
+static struct {
+	struct vgpu_worker	w;
+	struct vgpu_channel	*app, *peer;
+} workers[8];
+
 static struct vgpu_worker *begin(void)
 {
 	const struct vgpu_ring_sizes sizes = VGPU_DEFAULT_SIZES;
-	struct vgpu_worker *w = calloc(1, sizeof(*w));
-	struct vgpu_channel *app, *peer;
+	static unsigned n;
+	struct vgpu_worker *w = &workers[n].w;
 
 	fake_driver(&driver);
 	fake.devices = 3;
 	w->driver = &driver;
-	if (vgpu_channel_pair(&app, &peer, &sizes) || vgpu_worker_start(w, peer, NULL))
+	if (vgpu_channel_pair(&workers[n].app, &workers[n].peer, &sizes) ||
+	    vgpu_worker_start(w, workers[n].peer, NULL))
 		exit(1);
+	n++;
 	return w;
 }
 
