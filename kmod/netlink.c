@@ -326,12 +326,20 @@ static struct genl_family vgpu_family __ro_after_init = {
 
 /* ---- events ---- */
 
-/* For an event that nobody would hear, or that there is no memory for: NULL. */
+/*
+ * NULL for an event that nobody would hear, or that there is no memory for:
+ * listeners are told that they missed one, by the error of their next receive.
+ */
 static struct sk_buff *event_new(void)
 {
+	struct sk_buff *skb;
+
 	if (!genl_has_listeners(&vgpu_family, &init_net, EVENTS))
 		return NULL;
-	return genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
+	if (!skb)
+		genl_set_err(&vgpu_family, &init_net, 0, EVENTS, -ENOBUFS);
+	return skb;
 }
 
 static void event_send(struct sk_buff *skb, int err)

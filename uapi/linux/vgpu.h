@@ -354,7 +354,7 @@ struct vgpu_ioc_copy {
  * sysfs is. Attributes that a command does not take are refused (-EINVAL), strings
  * that are too long as well (-ERANGE) or not printable ASCII (-EINVAL). Events go
  * to the group VGPU_GENL_EVENTS, those of one device or channel in the order in
- * which things happened.
+ * which things happened; -ENOBUFS from recv(2) says that some are missing.
  */
 #define VGPU_GENL_NAME		"vgpu"
 #define VGPU_GENL_VERSION	1
