@@ -127,8 +127,10 @@ TEST(values_that_are_missing_or_wrong)
 	CHECK(complained("--channel-budget -1: not a size"));
 	CHECK_EQ(parse(ALL, "-n", "vgpu1", NULL), -EINVAL);
 	CHECK(complained("--number vgpu1: not a number"));
+	CHECK_EQ(parse(ALL, "-n", "1024", NULL), -EINVAL);
+	CHECK(complained("--number 1024: numbers go from 0 to 1023"));
 	CHECK_EQ(parse(ALL, "-n", "4294967296", NULL), -EINVAL);
-	CHECK(complained("--number 4294967296"));
+	CHECK(complained("--number 4294967296: numbers go from 0 to 1023"));
 }
 
 TEST(longest_strings)

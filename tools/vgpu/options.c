@@ -60,7 +60,13 @@ static int take_string(const char *option, const char *value, char *string, size
 
 static int take_number(const char *value, uint32_t *number)
 {
-	return vgpu_number_parse(value, number) ? wrong("--number", value, "not a number") : 0;
+	int err = vgpu_number_parse(value, number);
+
+	if (err == -ERANGE || (!err && *number >= VGPU_MINORS)) {
+		vgpu_complain("--number %s: numbers go from 0 to %d", value, VGPU_MINORS - 1);
+		return -EINVAL;
+	}
+	return err ? wrong("--number", value, "not a number") : 0;
 }
 
 static int take_uuid(const char *value, uint8_t *uuid)

@@ -6,9 +6,6 @@
 #include <unistd.h>
 #include "vgpu.h"
 
-#define STRING(x)	#x
-#define VALUE(x)	STRING(x)
-
 void vgpu_complain(const char *format, ...)
 {
 	va_list args;
@@ -40,7 +37,7 @@ static const char *remedy(int err)
 	case -ENODEV:
 		return ": see vgpu list";
 	case -ENOSPC:
-		return ": there can be " VALUE(VGPU_MINORS) " devices, from number 0 on";
+		return ": there are as many devices as there can be";
 	case -EAGAIN:
 		return ": devices come and go, try again";
 	}
