@@ -14,6 +14,18 @@ static_assert(offsetof(struct vgpu_ioc_info, state) == 32);
 static_assert(offsetof(struct vgpu_ioc_info, devices) == 56);
 static_assert(offsetof(struct vgpu_ioc_info, cookie) == 120);
 
+/* Once a process is gone, its number may be another's. */
+static u32 app_pid(const struct vgpu_channel *channel)
+{
+	u32 pid = 0;
+
+	rcu_read_lock();
+	if (pid_task(channel->pid, PIDTYPE_TGID))
+		pid = pid_vnr(channel->pid);
+	rcu_read_unlock();
+	return pid;
+}
+
 static long info(struct vgpu_channel *channel, struct vgpu_ioc_info __user *arg)
 {
 	struct user_namespace *ns = current_user_ns();
@@ -21,7 +33,7 @@ static long info(struct vgpu_channel *channel, struct vgpu_ioc_info __user *arg)
 		.channel	= channel->id,
 		.features	= VGPU_FEATURES,
 		.sizes		= channel->sizes,
-		.pid		= pid_vnr(channel->pid),
+		.pid		= app_pid(channel),
 		.uid		= from_kuid_munged(ns, channel->uid),
 		.gid		= from_kgid_munged(ns, channel->gid),
 		.ndevices	= channel->ndevices,
