@@ -10,7 +10,6 @@ $(eval $(call unit-test,channel,waiting,$(call objects,userspace/channel) \
 # The same over the module, and what only that has: run in a virtual machine, by
 # root, with two devices or more.
 CHANNEL_VM_TESTS := $(addprefix $(B)/tests/channel/,device device_waiting)
-VM_TESTS += $(CHANNEL_VM_TESTS)
 
 $(B)/tests/channel/device: $(call objects,selftests/channel,device.c)
 $(B)/tests/channel/device_waiting: $(call objects,selftests/channel,waiting.c)
@@ -19,3 +18,8 @@ $(CHANNEL_VM_TESTS): $(call objects,selftests/channel,pair_device.c) \
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# The channel's own tests over the module.
+VM_CHECKS += $(foreach t,$(CHANNEL_VM_TESTS),"tools/vm/vm run -- selftests/e2e/with_module \
+	$(B)/linux-debian/kmod/vgpu.ko $(t)")
+check-build: $(CHANNEL_VM_TESTS)

@@ -17,10 +17,17 @@ setup:
 DEMO  = $(addprefix $(E2E_B)/static/,vector_add matrix_product monte_carlo streams nvrtc) \
 	$(E2E_B)/shared/nbody
 
+# The module is for the virtual machine's kernel, if there is one.
+DEMO_MODULE = $(shell tools/vm/vm kernel debian >/dev/null 2>&1 && \
+	echo $(B)/linux-debian/kmod/vgpu.ko)
+
 .PHONY: demo
 demo: setup
-	@$(MAKE) --no-print-directory $(JOBS) $(LIBRARIES) $(DEMO)
+	@$(MAKE) --no-print-directory $(JOBS) demo-build
 	@CUDA_HOME=$(CUDA_HOME) $(PYTHON) tools/main/demo.py --build $(B) $(DEMO)
+
+demo-build: $(LIBRARIES) $(B)/vgpu $(DEMO)
+	@$(if $(DEMO_MODULE),$(MAKE) --no-print-directory $(DEMO_MODULE))
 
 # ---- check: everything, as continuous integration runs it ----
 

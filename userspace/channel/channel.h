@@ -234,8 +234,7 @@ void vgpu_hostmem_destroy(struct vgpu_channel *ch, void *addr, size_t size,
 /*
  * Peer: map what the app created as @handle, at @hint if that range is free
  * (so that host pointers mean the same on both sides), else elsewhere.
- * -ENOENT: no such handle; -EINVAL: size or seals are not as promised, or, with
- * the module, no buffer has that handle any more.
+ * -ENOENT: no such handle; -EINVAL: size or seals are not as promised.
  */
 int vgpu_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 		     void *hint, void **addr);
@@ -251,7 +250,8 @@ int vgpu_appmem_unregister(struct vgpu_channel *ch, void *addr, size_t size);
 
 /*
  * Peer: copy between own memory and the app's at @app_addr, for memory that
- * the app registered. 0, or -EPERM, -EFAULT, -ESRCH as process_vm_readv(2).
+ * the app registered. 0, or -EPERM, -EFAULT, -ESRCH as process_vm_readv(2), or
+ * -EPIPE.
  */
 int vgpu_app_read(struct vgpu_channel *ch, void *to, uint64_t app_addr, size_t n);
 int vgpu_app_write(struct vgpu_channel *ch, uint64_t app_addr, const void *from,
