@@ -4,7 +4,7 @@
 
 # In the order in which they run: programs made of NAME.c, testbed.c and what is
 # added to their prerequisites, and scripts; arguments follow after commas.
-KMOD_TESTS := open setup
+KMOD_TESTS := open setup mapping hostmem bells copy life sharing death
 
 comma := ,
 KMOD_HARNESS	:= $(LINUX_SOURCE)/tools/testing/selftests

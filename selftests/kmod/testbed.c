@@ -46,9 +46,9 @@ int64_t from_now(int64_t ns)
 	return now.tv_sec * SECOND + now.tv_nsec + ns;
 }
 
-static void pause_ms(int ms)
+void pause_ms(int ms)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = ms * MS }, NULL);
+	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * MS }, NULL);
 }
 
 const char *read_text(const char *path)
@@ -342,14 +342,16 @@ int kill_and_join(pid_t pid)
 bool sleeps_in(pid_t tid, long number)
 {
 	char path[64], wanted[32];
+	const char *text;
 	int i;
 
 	/* "running" while it runs; else number, arguments, and where it is */
 	snprintf(path, sizeof(path), "/proc/%d/syscall", tid);
 	snprintf(wanted, sizeof(wanted), "%ld ", number);
 	for (i = 0; i < PATIENCE_MS; i++) {
-		if (!strncmp(read_text(path), wanted, strlen(wanted)))
-			return true;
+		text = read_text(path);
+		if (!*text || !strncmp(text, wanted, strlen(wanted)))
+			return *text;
 		pause_ms(1);
 	}
 	return false;

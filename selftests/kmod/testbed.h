@@ -47,6 +47,7 @@ int open_node(const char *path, int flags);
 short ready(int fd);
 /* Of CLOCK_MONOTONIC, @ns from now. */
 int64_t from_now(int64_t ns);
+void pause_ms(int ms);
 
 /* The whole text of a file, without its last newline; "" if there is none. */
 const char *read_text(const char *path);
