@@ -87,7 +87,7 @@ class Test:
 
     def run(self, *words, status, arguments=(), kernel=None):
         """vm run, with words in the guest. Keeps what it says; returns the output."""
-        command = [VM, "run", "--kernel", kernel or self.options.kernel, *arguments]
+        command = [VM, "run", "--kernel", kernel or self.options.kernel, "--cpus", "1", *arguments]
         command += ["--", *words] if words else []
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
         self.text = done.stderr.decode(errors="replace")

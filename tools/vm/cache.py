@@ -8,9 +8,14 @@ whole: processes may make the same one at the same time.
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
+import shutil
 import tempfile
+import time
+
+UNUSED_DAYS = 14
 
 
 def folder():
@@ -35,10 +40,31 @@ def stamp(path):
     return "%s %d %d" % (path, about.st_size, about.st_mtime_ns)
 
 
+def used(path):
+    """Whether it is there; it is not forgotten soon then."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def forget(kind):
+    """Removes what is called KIND-... and has not been used for long."""
+    for path in glob.glob(os.path.join(folder(), kind + "-*")):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - os.stat(path).st_mtime < UNUSED_DAYS * 86400:
+                continue
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+
+
 def keep(name, make):
     """Path of the file called name; make(path) writes it if there is none."""
     path = os.path.join(folder(), name)
-    if os.path.exists(path):
+    if used(path):
         return path
     handle, unfinished = tempfile.mkstemp(dir=folder(), prefix=name + ".")
     os.close(handle)
@@ -48,6 +74,7 @@ def keep(name, make):
     except BaseException:
         os.unlink(unfinished)
         raise
+    forget(name.partition("-")[0])
     return path
 
 

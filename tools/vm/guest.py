@@ -25,10 +25,11 @@ BOOT_TIMEOUT = 300
 COMMAND_GRACE = 60
 STEP_TIMEOUT = 600      # of what init does after the command
 PR_SET_PDEATHSIG = 1
-# panic_on_warn: what follows the first warning is not worth anything
+# What follows the first warning is not worth anything: panic_on_warn. The last line
+# is because emulated processors may be late, for which the module is not to blame.
 COMMAND_LINE = "console=ttyS0 loglevel=5 log_buf_len=1M nokaslr mitigations=off tsc=reliable " \
-               "random.trust_cpu=on panic=-1 oops=panic panic_on_warn=1 watchdog_thresh=30 " \
-               "rcupdate.rcu_cpu_stall_timeout=60"
+               "random.trust_cpu=on panic=-1 oops=panic panic_on_warn=1 " \
+               "no_timer_check watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60"
 
 LEVEL = re.compile(r"^<\d+>", re.MULTILINE)
 FAILED_BOOT, TIMEOUT, COMPLAINT = 97, 98, 99

@@ -74,7 +74,7 @@ def debug_folder():
 
 def debug():
     path = debug_folder()
-    if not os.path.isdir(path):
+    if not cache.used(path):
         raise Missing("the debug kernel is not built; run tools/vm/debug-kernel")
     with open(path + "/build/include/config/kernel.release") as file:
         version = file.read().strip()
