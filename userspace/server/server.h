@@ -121,8 +121,8 @@ int vgpu_worker_main(const struct vgpu_options *o);
 /* ---- privilege.c ---- */
 
 /*
- * Tie this process to the server's life and, if it is root, become the user at
- * the other end of @fd, for good. -errno.
+ * Tie this process to the server's life and, if it is root, become the client's
+ * user, for good. -errno.
  */
 int vgpu_privilege_drop(int server, uid_t uid, gid_t gid);
 

@@ -21,6 +21,20 @@ static int count_once(void)
 	return host;
 }
 
+// The registration is left to the reset: without that the next one would fail.
+static void copy_from_registered(void)
+{
+	static char bytes[1 << 20];
+	void *p;
+
+	CHECK(cudaHostRegister(bytes, sizeof(bytes), cudaHostRegisterDefault));
+	EXPECT_ERROR(cudaHostRegister(bytes, sizeof(bytes), cudaHostRegisterDefault),
+		     cudaErrorHostMemoryAlreadyRegistered);
+	(void)cudaGetLastError();
+	CHECK(cudaMalloc(&p, sizeof(bytes)));
+	CHECK(cudaMemcpyAsync(p, bytes, sizeof(bytes), cudaMemcpyHostToDevice, NULL));
+}
+
 int main(void)
 {
 	size_t before, after, total;
@@ -35,6 +49,7 @@ int main(void)
 		CHECK(cudaMallocHost(&left, 1 << 20));
 		EXPECT(count_once() == 6);
 		EXPECT(count_once() == 7);
+		copy_from_registered();
 		CHECK(cudaDeviceReset());
 	}
 	CHECK(cudaMemGetInfo(&after, &total));
