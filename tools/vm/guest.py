@@ -35,8 +35,11 @@ LEVEL = re.compile(r"^<\d+>", re.MULTILINE)
 FAILED_BOOT, TIMEOUT, COMPLAINT = 97, 98, 99
 
 
-def die_with_parent():
+def die_with(parent):
+    """For a child before exec: it does not outlive its parent."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def parse_report(data):
@@ -73,12 +76,13 @@ class Guest:
         self.write_initramfs(kernel, options, command, wire)
         self.output, output = socket.socketpair()
         self.report, report = socket.socketpair()
+        ours = os.getpid()
         with output, report:
             self.process = subprocess.Popen(
                 self.machine(kernel, options) + self.files(options.share) +
                 self.ports(report.fileno(), output.fileno()) + self.network(wire),
                 stdin=subprocess.DEVNULL, pass_fds=(output.fileno(), report.fileno()),
-                preexec_fn=die_with_parent)
+                preexec_fn=lambda: die_with(ours))
 
     def write_initramfs(self, kernel, options, command, wire):
         base, modules = initramfs.base(kernel)
