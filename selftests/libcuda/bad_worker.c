@@ -4,6 +4,7 @@
  * hang or a crash. Each case is a process with a session of its own; its fake
  * worker is a thread of the parent.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -233,6 +234,52 @@ static int app_fork(void)
 TEST(no_session_for_a_fork_child)
 {
 	CHECK_EQ(run(app_fork, start_only), CUDA_ERROR_NOT_INITIALIZED);
+}
+
+/*
+ * A child of the child, too, has no channel to give up: its descriptors' numbers
+ * are those of other files by now.
+ */
+static int app_fork_twice(void)
+{
+	int files[16], status;
+
+	if (context())
+		return 100;
+	if (!fork()) {
+		for (int i = 0; i < 16; i++)
+			files[i] = dup(STDERR_FILENO);
+		if (!fork()) {
+			for (int i = 0; i < 16; i++)
+				if (fcntl(files[i], F_GETFD))
+					_exit(101);
+			_exit(cuInit(0));
+		}
+		wait(&status);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 102);
+	}
+	wait(&status);
+	return WEXITSTATUS(status);
+}
+
+TEST(nothing_is_taken_from_a_child_of_a_child)
+{
+	CHECK_EQ(run(app_fork_twice, start_only), CUDA_ERROR_NOT_INITIALIZED);
+}
+
+static int app_hostmem(void)
+{
+	void *p;
+
+	if (context())
+		return 100;
+	usleep(500000);		/* the worker has hung up by now */
+	return cuMemHostAlloc(&p, 4096, 0);
+}
+
+TEST(no_page_locked_memory_of_a_lost_channel)
+{
+	CHECK_EQ(run(app_hostmem, start_only), CUDA_ERROR_DEVICE_UNAVAILABLE);
 }
 
 static void short_answer(void)

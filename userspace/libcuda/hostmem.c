@@ -21,6 +21,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostAlloc(void **pp, size_t bytesize, unsigned
 	CUdeviceptr mapped = 0;
 	void *address;
 	CUresult r;
+	int err;
 
 	r = vgpu_place(&p);
 	if (r)
@@ -32,9 +33,11 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostAlloc(void **pp, size_t bytesize, unsigned
 		.device = p.context->context.device, .session = p.session, .ctx = p.ctx,
 		.room = (bytesize + VGPU_PAGE_SIZE - 1) & ~(size_t)(VGPU_PAGE_SIZE - 1),
 	};
-	if (m.room < bytesize ||
-	    vgpu_hostmem_create(p.session->channel, m.room, &address, &m.hostmem))
+	if (m.room < bytesize)
 		return CUDA_ERROR_OUT_OF_MEMORY;
+	err = vgpu_hostmem_create(p.session->channel, m.room, &address, &m.hostmem);
+	if (err)
+		return err == -EPIPE ? vgpu_submit_lost(p.session) : CUDA_ERROR_OUT_OF_MEMORY;
 	m.start = (uintptr_t)address;
 	r = vgpu_call_cuMemHostAlloc(p.session, p.ctx, p.flags, m.hostmem, m.start, m.room, flags,
 				     &mapped);

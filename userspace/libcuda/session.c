@@ -20,6 +20,7 @@ static struct vgpu_session session = {
 };
 static struct vgpu_device devices[VGPU_MAX_DEVICES];
 static _Atomic int ndevices;		/* > 0: the session is open */
+static _Atomic bool begun;		/* cuInit() was called */
 
 int vgpu_device_count(void)
 {
@@ -31,12 +32,25 @@ struct vgpu_device *vgpu_device_get(CUdevice dev)
 	return dev >= 0 && dev < vgpu_device_count() ? &devices[dev] : NULL;
 }
 
-/* The channel and the worker stay with the parent. */
+/*
+ * The channel and the worker stay with the parent. A child of this one comes here
+ * as well, and has nothing to forget.
+ */
 static void fork_child(void)
 {
+	struct vgpu_channel *ch = session.channel;
+
+	if (!begun)
+		return;
 	vgpu_forked = true;
-	if (session.channel)
-		vgpu_channel_forget(session.channel);
+	session.channel = NULL;
+	vgpu_channel_forget(ch);
+}
+
+/* Not by cuInit(): a child may be made while another thread is on its way there. */
+__attribute__((constructor)) static void forks_watch(void)
+{
+	pthread_atfork(NULL, NULL, fork_child);
 }
 
 /*
@@ -115,7 +129,6 @@ static CUresult session_open(void)
 	CUresult r;
 	int n;
 
-	pthread_atfork(NULL, NULL, fork_child);
 	r = vgpu_connect(&session);
 	if (r)
 		return r;
@@ -133,6 +146,15 @@ static CUresult session_open(void)
 	return r;
 }
 
+/* Others may fork meanwhile: what is closed is not in .channel any more. */
+static void session_close(void)
+{
+	struct vgpu_channel *ch = session.channel;
+
+	session.channel = NULL;
+	vgpu_channel_close(ch);
+}
+
 CUresult vgpu_session_init(void)
 {
 	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
@@ -142,13 +164,12 @@ CUresult vgpu_session_init(void)
 	/* The lock may be held by a thread that is not in this process. */
 	if (vgpu_forked)
 		return result ? result : CUDA_ERROR_NOT_INITIALIZED;
+	begun = true;
 	pthread_mutex_lock(&once);
 	if (!tried) {
 		result = session_open();
-		if (result && session.channel) {
-			vgpu_channel_close(session.channel);
-			session.channel = NULL;
-		}
+		if (result)
+			session_close();
 		tried = true;
 	}
 	pthread_mutex_unlock(&once);
