@@ -256,12 +256,12 @@ TEST(duplicates)
 	int files = open_files();
 
 	REQUIRE(make_nodes());
-	CHECK_EQ(list("0,0"), -EINVAL);
-	CHECK_EQ(list("0,1,0"), -EINVAL);
-	CHECK_EQ(list("0,1,3"), -EINVAL);
-	CHECK_EQ(list("0,/dev/null"), -EINVAL);
+	CHECK_EQ(list("0,0"), -EEXIST);
+	CHECK_EQ(list("0,1,0"), -EEXIST);
+	CHECK_EQ(list("0,1,3"), -EEXIST);
+	CHECK_EQ(list("0,/dev/null"), -EEXIST);
 	snprintf(text, sizeof(text), "12,%s/./vgpu12", folder);
-	CHECK_EQ(list(text), -EINVAL);
+	CHECK_EQ(list(text), -EEXIST);
 	CHECK_EQ(open_files(), files);
 	end();
 }
@@ -290,8 +290,8 @@ TEST(list_of_too_many)
 	int files = open_files();
 
 	REQUIRE(make_nodes());
-	CHECK_EQ(vgpu_nodes_open_in(folder, "0,1", fds, 1), -EINVAL);
-	CHECK_EQ(vgpu_nodes_open_in(folder, "0,1", fds, 0), -EINVAL);
+	CHECK_EQ(vgpu_nodes_open_in(folder, "0,1", fds, 1), -E2BIG);
+	CHECK_EQ(vgpu_nodes_open_in(folder, "0,1", fds, 0), -E2BIG);
 	CHECK_EQ(vgpu_nodes_open_in(folder, "0,1", fds, 2), 2);
 	CHECK(ARE(2, NIL, ZERO));
 	CHECK_EQ(open_files(), files);

@@ -208,7 +208,19 @@ TEST(what_a_refused_set_up_means)
 	refused_with(-ENOMEM, CUDA_ERROR_OUT_OF_MEMORY, "memory");
 	refused_with(-ENODEV, CUDA_ERROR_NO_DEVICE, "no such device");
 	refused_with(-EPROTO, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "no sense");
-	refused_with(-ENOTTY, CUDA_ERROR_OPERATING_SYSTEM, strerror(ENOTTY));
+	refused_with(-EUSERS, CUDA_ERROR_DEVICE_UNAVAILABLE, "wait for one to end");
+	refused_with(-ENOTTY, CUDA_ERROR_NO_DEVICE, "no virtual GPU");
+	refused_with(-EIO, CUDA_ERROR_OPERATING_SYSTEM, strerror(EIO));
+}
+
+/* Not said of the first device, which may be a good one. */
+TEST(a_list_of_things_that_are_no_virtual_gpus)
+{
+	begin();
+	play.channel[0] = -EBADF;
+	setenv("VGPU_DEVICES", "0,/dev/zero", 1);
+	CHECK_EQ(connect_once(), CUDA_ERROR_NO_DEVICE);
+	CHECK(one_line_with("VGPU_DEVICES=0,/dev/zero: not all of these"));
 }
 
 static void nodes_refused(const char *list, int err, CUresult expected, const char *words)
@@ -228,6 +240,8 @@ TEST(nodes_that_cannot_be_opened)
 	nodes_refused(NULL, -EMFILE, CUDA_ERROR_OPERATING_SYSTEM, "too many open files");
 	nodes_refused("0,1", -EACCES, CUDA_ERROR_NO_DEVICE, "VGPU_DEVICES=0,1: this process may");
 	nodes_refused("/dev/zero,", -EINVAL, CUDA_ERROR_NO_DEVICE, "VGPU_DEVICES=/dev/zero,: ");
+	nodes_refused("0,0", -EEXIST, CUDA_ERROR_NO_DEVICE, "VGPU_DEVICES=0,0: a device is named");
+	nodes_refused("0,1", -E2BIG, CUDA_ERROR_NO_DEVICE, "VGPU_DEVICES=0,1: more devices than");
 }
 
 TEST(a_daemon_that_is_restarted_is_waited_for)
@@ -271,6 +285,15 @@ TEST(a_refusal_is_passed_on)
 	/* There is a channel, for the caller to close. */
 	CHECK(session.channel);
 	CHECK_EQ(session.ndevices, 0);
+}
+
+TEST(a_refusal_does_not_steer_the_terminal)
+{
+	begin();
+	play.answer.status = CUDA_ERROR_DEVICE_UNAVAILABLE;
+	strcpy(play.answer.text, "a\033[2Jb\nvgpu: \xc3\xa9\177");
+	CHECK_EQ(connect_once(), CUDA_ERROR_DEVICE_UNAVAILABLE);
+	CHECK(one_line_with("a?[2Jb?vgpu: \xc3\xa9?\n"));
 }
 
 TEST(answers_that_cannot_be_used)

@@ -108,7 +108,9 @@ int vgpu_channel_adopt(struct vgpu_channel **out, int fd,
  * number, those that may not be opened passed over. (nodes.c)
  *	-ENOENT		there are none at all, or the list is empty
  *	-EACCES		there are, but none for this process
- *	-EINVAL		@list is malformed, too long, or names a device twice
+ *	-EINVAL		@list is malformed
+ *	-E2BIG		@list names more devices than there may be
+ *	-EEXIST		@list names a device twice
  *	-ENODEV		@list names what is no character device
  * else as open(2) of one that @list names.
  */

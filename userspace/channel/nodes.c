@@ -98,13 +98,13 @@ static int open_list(const char *folder, const char *list, int *fds, unsigned in
 
 	for (const char *at = list;; at++) {
 		size_t length = strcspn(at, ",");
-		int fd = n < max ? open_entry(folder, at, length) : -EINVAL;
+		int fd = n < max ? open_entry(folder, at, length) : -E2BIG;
 
 		if (fd < 0)
 			return close_all(fds, n, fd);
 		fds[n++] = fd;
 		if (is_among(fd, fds, n - 1))
-			return close_all(fds, n, -EINVAL);
+			return close_all(fds, n, -EEXIST);
 		at += length;
 		if (!*at)
 			return n;

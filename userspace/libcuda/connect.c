@@ -65,12 +65,17 @@ static const struct refusal {
 	{ EPROTO, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "its daemon's answer makes no sense" },
 	{ EDQUOT, CUDA_ERROR_OUT_OF_MEMORY, "its budget of host memory is used up" },
 	{ ENOMEM, CUDA_ERROR_OUT_OF_MEMORY, "not enough memory for a channel" },
+	{ EUSERS, CUDA_ERROR_DEVICE_UNAVAILABLE,
+	  "as many programs use it as can: wait for one to end" },
 	{ EMFILE, CUDA_ERROR_OPERATING_SYSTEM, "this process has too many open files" },
 	{ ENOENT, CUDA_ERROR_NO_DEVICE, "there is no such device" },
 	{ ENODEV, CUDA_ERROR_NO_DEVICE, "there is no such device" },
 	{ ENXIO, CUDA_ERROR_NO_DEVICE, "there is no such device" },
 	{ EINVAL, CUDA_ERROR_NO_DEVICE, "this is no list of devices" },
+	{ E2BIG, CUDA_ERROR_NO_DEVICE, "more devices than a program can have" },
 	{ EEXIST, CUDA_ERROR_NO_DEVICE, "a device is named twice" },
+	{ EBADF, CUDA_ERROR_NO_DEVICE, "not all of these are virtual GPUs" },
+	{ ENOTTY, CUDA_ERROR_NO_DEVICE, "this is no virtual GPU" },
 	{ EACCES, CUDA_ERROR_NO_DEVICE, "this process may not open it" },
 	{ EPERM, CUDA_ERROR_NO_DEVICE, "this process may not open it" },
 };
@@ -185,12 +190,18 @@ static CUresult socket_open(struct vgpu_session *s, struct greeting *g)
 	if (!err)
 		return CUDA_SUCCESS;
 	/* A host without vgpu is a host without a GPU, and nothing to talk about. */
-	if (getenv("VGPU_SOCKET"))
+	if (secure_getenv("VGPU_SOCKET"))
 		fprintf(stderr, "vgpu: no server at VGPU_SOCKET=%s: %s\n", path, strerror(-err));
 	return CUDA_ERROR_NO_DEVICE;
 }
 
 /* ---- which of them, and the answer ---- */
+
+/* Is it the list that is wrong, and not the first device of it? */
+static bool is_of_list(int err)
+{
+	return err == -EBADF || err == -ENOTTY || err == -EEXIST;
+}
 
 static CUresult channel_open(struct vgpu_session *s, struct greeting *g)
 {
@@ -201,7 +212,7 @@ static CUresult channel_open(struct vgpu_session *s, struct greeting *g)
 
 	if (!err)
 		return CUDA_SUCCESS;
-	if (*name)
+	if (*name && !(named && is_of_list(err)))
 		return devices_refused(name, err);
 	if (named) {
 		snprintf(text, sizeof(text), "VGPU_DEVICES=%s", list);
@@ -212,7 +223,15 @@ static CUresult channel_open(struct vgpu_session *s, struct greeting *g)
 	return err == -EACCES ? no_access() : devices_refused("/dev/vgpuN", err);
 }
 
-static CUresult answer_take(struct vgpu_session *s, const struct vgpu_answer *a, size_t length)
+/* It goes to a terminal: letters of whatever alphabet, and nothing that steers it. */
+static void text_clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+static CUresult answer_take(struct vgpu_session *s, struct vgpu_answer *a, size_t length)
 {
 	const char *wrong = vgpu_answer_check(a, length);
 
@@ -221,6 +240,7 @@ static CUresult answer_take(struct vgpu_session *s, const struct vgpu_answer *a,
 		return CUDA_ERROR_SYSTEM_DRIVER_MISMATCH;
 	}
 	if (a->status) {
+		text_clean(a->text);
 		if (a->text[0])
 			fprintf(stderr, "vgpu: the server refused: %s\n", a->text);
 		return (CUresult)a->status;
