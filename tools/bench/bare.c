@@ -3,7 +3,7 @@
  * The bare mechanisms that vgpu is measured against:
  *
  *	bare pingpong		two processes, one word of shared memory each way
- *	bare memcpy		bytes by size, between two buffers of that size
+ *	bare memcpy [LARGEST]	bytes by size, between two buffers of that size
  *	bare start PROGRAM...	time from exec to what PROGRAM prints as its first
  *				number: CLOCK_MONOTONIC in ns
  *
@@ -88,16 +88,16 @@ static double copy_rate(uint8_t *to, const uint8_t *from, size_t size, unsigned 
 	return (double)size * n / (clock_ns(CLOCK_MONOTONIC) - t);
 }
 
-static int copies(void)
+static int copies(size_t largest)
 {
-	uint8_t *from = malloc(COPY_MAX), *to = malloc(COPY_MAX);
+	uint8_t *from = malloc(largest), *to = malloc(largest);
 
-	if (!from || !to)
+	if (!largest || !from || !to)
 		return 1;
-	fill_random(from, COPY_MAX);
-	memset(to, 1, COPY_MAX);
-	for (size_t size = COPY_MIN; size <= COPY_MAX; size *= COPY_STEP) {
-		unsigned n = copy_repeats(size);
+	fill_random(from, largest);
+	memset(to, 1, largest);
+	for (size_t size = COPY_MIN; size <= largest; size *= COPY_STEP) {
+		unsigned n = copy_repeats(size, largest);
 
 		memcpy(to, from, size);
 		printf("memcpy %zu %.3f\n", size,
@@ -150,10 +150,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "pingpong"))
 		return pingpong();
-	if (argc == 2 && !strcmp(argv[1], "memcpy"))
-		return copies();
+	if ((argc == 2 || argc == 3) && !strcmp(argv[1], "memcpy"))
+		return copies(copy_largest(argv[2]));
 	if (argc > 2 && !strcmp(argv[1], "start"))
 		return start(argv + 2);
-	fprintf(stderr, "usage: bare pingpong | memcpy | start PROGRAM [ARGUMENT...]\n");
+	fprintf(stderr, "usage: bare pingpong | memcpy [LARGEST] | start PROGRAM [ARGUMENT...]\n");
 	return 2;
 }

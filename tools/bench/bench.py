@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measures vgpu beside its bare mechanisms, in one run, and prints a table.
 
-usage: bench.py BUILD [--rounds N] [--json FILE]
+usage: bench.py BUILD [--rounds N] [--largest BYTES] [--json FILE]
 
 BUILD is the build folder. Starts a server of its own on softgpu. Copies are
 compared with memcpy, round trips with a ping-pong through shared memory,
@@ -40,8 +40,9 @@ def environment(library, **more):
 class Bench:
     """Ways to run a program: on the libcuda beneath, or over each backend."""
 
-    def __init__(self, build, socket):
+    def __init__(self, build, socket, largest):
         self.build = build
+        self.largest = [str(largest)] if largest else []
         self.direct = environment(f"{build}/softgpu")
         self.backends = {"socket": environment(f"{build}/lib", VGPU_SOCKET=socket,
                                                VGPU_DEVICES="none")}
@@ -74,8 +75,8 @@ def call_rows(bench):
 
 
 def copy_rows(bench):
-    memcpy = figures(bench.command("bare", "memcpy"), bench.direct)
-    for backend, ours in bench.each(bench.command("probe", "copies")):
+    memcpy = figures(bench.command("bare", "memcpy", *bench.largest), bench.direct)
+    for backend, ours in bench.each(bench.command("probe", "copies", *bench.largest)):
         for (metric, size), value in ours.items():
             yield row(metric, backend, size, value, "GB/s", memcpy["memcpy", size])
 
@@ -134,13 +135,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--largest", type=int, metavar="BYTES", help="of copies")
     parser.add_argument("--json")
     args = parser.parse_args()
     build = os.path.abspath(args.build)
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         server, socket = server_start(build, folder)
-        bench = Bench(build, socket)
+        bench = Bench(build, socket, args.largest)
         try:
             for _ in range(args.rounds):
                 rounds.append([r for part in (call_rows, start_rows, copy_rows)

@@ -3,10 +3,12 @@
  * Measures whatever libcuda.so.1 the loader finds: run it with LD_LIBRARY_PATH
  * at vgpu's and at the driver underneath. Prints lines "metric size value".
  *
- *	probe calls	launches and the round trip of a trivial synchronous call
- *	probe copies	host to device and back, pageable, page-locked, registered
+ *	probe calls		launches and the round trip of a trivial synchronous call
+ *	probe copies [LARGEST]	host to device and back, pageable, page-locked, registered,
+ *				up to so many bytes (4096 times a power of 4)
  */
 #include <cuda.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include "stats.h"
@@ -119,20 +121,20 @@ static double d2h(void *host, size_t size, unsigned n)
 	return (double)size * n / (clock_ns(CLOCK_MONOTONIC) - t);
 }
 
-static void copies_of(const char *kind, uint8_t *host)
+static void copies_of(const char *kind, uint8_t *host, size_t largest)
 {
-	uint8_t *check = malloc(COPY_MAX);
+	uint8_t *check = malloc(largest);
 	uint64_t x = 88172645463325252ull;
 
-	for (size_t i = 0; i < COPY_MAX; i += 8) {
+	for (size_t i = 0; i < largest; i += 8) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
 		memcpy(host + i, &x, 8);
 	}
-	memcpy(check, host, COPY_MAX);
-	for (size_t size = COPY_MIN; size <= COPY_MAX; size *= COPY_STEP) {
-		unsigned n = copy_repeats(size);
+	memcpy(check, host, largest);
+	for (size_t size = COPY_MIN; size <= largest; size *= COPY_STEP) {
+		unsigned n = copy_repeats(size, largest);
 
 		h2d(host, size, 1);
 		printf("h2d_%s %zu %.3f\n", kind, size,
@@ -149,35 +151,38 @@ static void copies_of(const char *kind, uint8_t *host)
 	free(check);
 }
 
-static void copies(void)
+static void copies(size_t largest)
 {
-	uint8_t *plain = malloc(COPY_MAX);
+	uint8_t *plain = malloc(largest);
 	void *locked;
 
-	must(cuMemAlloc(&device, COPY_MAX), "cuMemAlloc");
-	copies_of("pageable", plain);
-	must(cuMemHostRegister(plain, COPY_MAX, 0), "cuMemHostRegister");
-	copies_of("registered", plain);
+	must(cuMemAlloc(&device, largest), "cuMemAlloc");
+	copies_of("pageable", plain, largest);
+	must(cuMemHostRegister(plain, largest, 0), "cuMemHostRegister");
+	copies_of("registered", plain, largest);
 	must(cuMemHostUnregister(plain), "cuMemHostUnregister");
-	must(cuMemHostAlloc(&locked, COPY_MAX, 0), "cuMemHostAlloc");
-	copies_of("pinned", locked);
+	must(cuMemHostAlloc(&locked, largest, 0), "cuMemHostAlloc");
+	copies_of("pinned", locked, largest);
 	must(cuMemFreeHost(locked), "cuMemFreeHost");
 	free(plain);
 }
 
 int main(int argc, char **argv)
 {
+	bool calls = argc == 2 && !strcmp(argv[1], "calls");
+	size_t largest = argc > 1 && argc < 4 ? copy_largest(argv[2]) : 0;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc != 2 || (strcmp(argv[1], "calls") && strcmp(argv[1], "copies"))) {
-		fprintf(stderr, "usage: probe calls | copies\n");
+	if (!calls && (!largest || strcmp(argv[1], "copies"))) {
+		fprintf(stderr, "usage: probe calls | copies [LARGEST]\n");
 		return 2;
 	}
 	setup();
-	if (!strcmp(argv[1], "copies")) {
-		copies();
-	} else {
+	if (calls) {
 		launches();
 		round_trips();
+	} else {
+		copies(largest);
 	}
 	return 0;
 }

@@ -37,15 +37,25 @@ static inline double median3(double a, double b, double c)
 	return c < low ? low : c > high ? high : c;
 }
 
-/* Sizes of copies: 4 KiB, 16 KiB, ... 256 MiB. */
+/* Sizes of copies: 4 KiB, 16 KiB, ... up to the largest, 256 MiB by default. */
 #define COPY_MIN	(4ul << 10)
-#define COPY_MAX	(256ul << 20)
+#define COPY_LARGEST	(256ul << 20)
 #define COPY_STEP	4
 
-/* How often a copy of @size is repeated: at least 4 times, and 256 MiB or 2,000 times. */
-static inline unsigned copy_repeats(size_t size)
+/* The largest size, a number of bytes given as @text; 0 if that is none of ours. */
+static inline size_t copy_largest(const char *text)
 {
-	size_t n = (256ul << 20) / size;
+	size_t size = COPY_MIN, wanted = text ? strtoul(text, NULL, 10) : COPY_LARGEST;
+
+	while (size < wanted && size < COPY_LARGEST)
+		size *= COPY_STEP;
+	return size == wanted ? size : 0;
+}
+
+/* How often a copy of @size is repeated: 4 to 2,000 times, and so many bytes if it can be. */
+static inline unsigned copy_repeats(size_t size, size_t largest)
+{
+	size_t n = largest / size;
 
 	return n < 4 ? 4 : n > 2000 ? 2000 : n;
 }
