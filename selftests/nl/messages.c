@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include "nl/internal.h"
 #include "test.h"
@@ -216,6 +217,45 @@ TEST(a_refusal_that_lies_about_its_length)
 	h->nlmsg_len = NLMSG_HDRLEN + 4;
 	CHECK(!vgpu_nl_extack(h, text, sizeof(text)));
 	free(h);
+}
+
+/* ---- exchanges; with the controller, which every kernel has ---- */
+
+static struct nl_msg *about(const char *family)
+{
+	struct nl_msg *msg = nlmsg_alloc();
+
+	if (!msg || !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, GENL_ID_CTRL, 0, NLM_F_ACK,
+				 CTRL_CMD_GETFAMILY, 1) ||
+	    nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, family))
+		abort();
+	return msg;
+}
+
+static int take_count(struct nlmsghdr *h, void *arg)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* A request that broke off left its answer to be read: it answers no later one. */
+TEST(answers_to_an_earlier_request)
+{
+	struct vgpu_nl nl = { .sock = nl_socket_alloc() };
+	int count = 0;
+
+	REQUIRE(nl.sock && !genl_connect(nl.sock));
+	for (int i = 0; i < 3; i++) {
+		struct nl_msg *broken_off = about("nlctrl");
+
+		CHECK(nl_send_auto(nl.sock, broken_off) > 0);
+		nlmsg_free(broken_off);
+	}
+	CHECK_EQ(vgpu_nl_ask(&nl, about("no such family"), take_count, &count), -ENOENT);
+	CHECK_EQ(count, 0);
+	CHECK_EQ(vgpu_nl_ask(&nl, about("nlctrl"), take_count, &count), 0);
+	CHECK_EQ(count, 1);
+	nl_socket_free(nl.sock);
 }
 
 /* ---- text ---- */

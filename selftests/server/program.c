@@ -330,6 +330,27 @@ TEST(a_worker_ends_with_its_client_process)
 	close(ends[1]);
 }
 
+/* They take no other file's number: neither the server's nor a client's. */
+TEST(standard_files_that_are_closed)
+{
+	struct vgpu_channel *ch = NULL;
+	struct vgpu_answer a;
+	pid_t server = fork();
+
+	if (!server) {
+		close_range(0, ~0u, 0);
+		execl(program, program, "--socket", place, "--libcuda", driver, "--cache", "",
+		      "--ctl", "none", NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 100 && !(ch = session(&a)); i++)
+		usleep(100000);
+	REQUIRE(ch);
+	CHECK(a.ndevices > 0);
+	vgpu_channel_close(ch);
+	CHECK_EQ(end(server), 0);
+}
+
 TEST(no_driver_no_server)
 {
 	char kept[PATH_MAX];

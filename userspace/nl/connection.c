@@ -88,10 +88,19 @@ struct exchange {
 	struct vgpu_nl	*nl;
 	int		(*take)(struct nlmsghdr *h, void *arg);
 	void		*arg;
+	uint32_t	seq;		/* of the request */
 	int		err;		/* of taking, or the kernel's */
 	bool		done;
 	bool		torn;		/* a dump that things changed under */
 };
+
+/* What is left of an earlier request, which broke off, is no answer to this one. */
+static int on_sequence(struct nl_msg *msg, void *arg)
+{
+	const struct exchange *x = arg;
+
+	return nlmsg_hdr(msg)->nlmsg_seq == x->seq ? NL_OK : NL_SKIP;
+}
 
 static int on_message(struct nl_msg *msg, void *arg)
 {
@@ -141,6 +150,7 @@ static int receive(struct exchange *x)
 
 	if (!cb)
 		return -ENOMEM;
+	nl_cb_set(cb, NL_CB_SEQ_CHECK, NL_CB_CUSTOM, on_sequence, x);
 	nl_cb_set(cb, NL_CB_VALID, NL_CB_CUSTOM, on_message, x);
 	nl_cb_set(cb, NL_CB_ACK, NL_CB_CUSTOM, on_end, x);
 	nl_cb_set(cb, NL_CB_FINISH, NL_CB_CUSTOM, on_end, x);
@@ -166,6 +176,7 @@ int vgpu_nl_ask(struct vgpu_nl *nl, struct nl_msg *msg,
 	if (msg) {
 		int sent = nl_send_auto(nl->sock, msg);
 
+		x.seq = nlmsg_hdr(msg)->nlmsg_seq;
 		err = sent < 0 ? vgpu_nl_errno(sent) : receive(&x);
 	}
 	nlmsg_free(msg);

@@ -58,7 +58,8 @@ int vgpu_nl_get(struct vgpu_nl *nl, uint32_t number, struct vgpu_nl_device *d);
 
 /*
  * All devices, in the order of their numbers, in memory to be freed by free();
- * how many. The picture is of one moment: -EAGAIN if they never stopped changing.
+ * how many. Others may come and go meanwhile: what is there from first to last is
+ * in it, once. -EAGAIN: the kernel said each time that it was no picture at all.
  */
 int vgpu_nl_dump(struct vgpu_nl *nl, struct vgpu_nl_device **devices);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vgpu-server: the command line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,20 @@ static int serve(const struct vgpu_options *o)
 	return 0;
 }
 
+/*
+ * Whoever starts it may have closed these. No client is to get one of the numbers:
+ * what a driver prints would be sent there.
+ */
+static void standard_files(void)
+{
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct vgpu_options o = {
@@ -179,6 +194,7 @@ int main(int argc, char **argv)
 	};
 	int c;
 
+	standard_files();
 	while ((c = getopt_long(argc, argv, "v", long_options, NULL)) != -1)
 		option(&o, c);
 	if (optind < argc)

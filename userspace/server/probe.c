@@ -9,12 +9,12 @@
 #include "gen/driver.h"
 #include "server/server.h"
 
-/* As the module takes a name: no control characters, not too long. */
+/* As the module takes a name: printable ASCII, not too long. */
 static void set_name(struct vgpu_gpu *gpu, const char *name)
 {
 	snprintf(gpu->name, sizeof(gpu->name), "%s", name);
 	for (char *c = gpu->name; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
+		if (*c < ' ' || *c > '~')
 			*c = '?';
 }
 
