@@ -4,16 +4,17 @@
 
 # In the order in which they run: programs made of NAME.c, testbed.c and what is
 # added to their prerequisites, and scripts; arguments follow after commas.
-KMOD_TESTS := open setup mapping hostmem bells copy life sharing death
+KMOD_TESTS := open setup mapping hostmem bells copy life sharing death budget many \
+	      netlink manage loading
 
 comma := ,
 KMOD_HARNESS	:= $(LINUX_SOURCE)/tools/testing/selftests
 KMOD_NAMES	:= $(foreach t,$(KMOD_TESTS),$(firstword $(subst $(comma), ,$t)))
-KMOD_PROGRAMS	:= $(patsubst %,$(B)/tests/kmod/%,$(filter-out %.sh,$(KMOD_NAMES)))
+KMOD_PROGRAMS	:= $(patsubst %,$(B)/tests/kmod/%,$(filter-out %.sh %.py,$(KMOD_NAMES)))
 KMOD_OBJS	:= $(KMOD_PROGRAMS:$(B)/tests/%=$(B)/obj/selftests/%.o)
 
 $(KMOD_OBJS): $(LINUX_SOURCE)/.unpacked
-$(KMOD_OBJS): CPPFLAGS += -isystem $(KMOD_HARNESS)
+$(KMOD_OBJS): CPPFLAGS += -isystem $(KMOD_HARNESS) $(NL_CPPFLAGS)
 # its macros define functions that are not static
 $(KMOD_OBJS): CFLAGS += -Wno-missing-prototypes
 
