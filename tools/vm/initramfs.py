@@ -9,6 +9,7 @@ import cache
 import kernels
 
 INIT = os.path.join(kernels.HERE, "init.c")
+MODPROBE = "/sbin/modprobe"
 CFLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-static"]
 # Without these no root, no report, no wire; those they depend on come with them.
 MODULES = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_net"]
@@ -43,8 +44,10 @@ def module_files(kernel):
     """The modules to load, dependencies first."""
     if not kernel.modules:
         return []
+    if not os.path.exists(MODPROBE):
+        raise kernels.Missing("no %s; install kmod" % MODPROBE)
     shown = subprocess.run(
-        ["/sbin/modprobe", "--set-version", kernel.version, "--show-depends", "--all", *MODULES],
+        [MODPROBE, "--set-version", kernel.version, "--show-depends", "--all", *MODULES],
         check=True, capture_output=True, text=True).stdout.splitlines()
     paths = [line.split()[1] for line in shown if line.startswith("insmod ")]
     return list(dict.fromkeys(paths))
