@@ -2,7 +2,7 @@
 # Tests of the server: the parts of a worker by themselves, a worker behind a
 # channel with a driver that the test plays, and the program.
 
-$(foreach t,binding cache handles steer,\
+$(foreach t,binding cache handles privilege steer,\
 	$(eval $(call unit-test,server,$(t),$(SERVER_PART_OBJS),$(SERVER_LIBS))))
 $(foreach t,devices records,\
 	$(eval $(call unit-test,server,$(t),$(B)/obj/selftests/server/fake_driver.o \

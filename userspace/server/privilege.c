@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "server/server.h"
 
@@ -19,7 +21,16 @@ static int become(uid_t uid, gid_t gid)
 	return 0;
 }
 
-int vgpu_privilege_drop(int server, uid_t uid, gid_t gid)
+/* For good, since no new privileges come by another program. */
+static int shed_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return syscall(SYS_capset, &head, none) ? -errno : 0;
+}
+
+int vgpu_privilege_drop(int server, uid_t uid, gid_t gid, bool capable)
 {
 	int err = become(uid, gid);
 
@@ -29,6 +40,10 @@ int vgpu_privilege_drop(int server, uid_t uid, gid_t gid)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_DUMPABLE, 0))
 		return -errno;
+	if (!capable)
+		err = shed_capabilities();
+	if (err)
+		return err;
 	/* It may have died before. */
 	return getppid() == server ? 0 : -ESRCH;
 }

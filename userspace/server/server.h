@@ -121,9 +121,11 @@ int vgpu_worker_main(const struct vgpu_options *o);
 /* ---- privilege.c ---- */
 
 /*
- * Tie this process to the server's life and, if it is root, become the client's
- * user, for good. -errno.
+ * Tie this process to the server's life and, if it is root, become the user at
+ * the other end, for good. Unless it is @capable, which matters to root only, no
+ * capability is left: root in a container is not given what is kept from it there.
+ * -errno.
  */
-int vgpu_privilege_drop(int server, uid_t uid, gid_t gid);
+int vgpu_privilege_drop(int server, uid_t uid, gid_t gid, bool capable);
 
 #endif /* VGPU_SERVER_SERVER_H */

@@ -86,7 +86,8 @@ static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu
 	if (!o->refuse)
 		*cache = open_cache(o, geteuid() ? geteuid() : peer->uid,
 				    geteuid() ? getegid() : peer->gid);
-	return vgpu_privilege_drop(o->parent, peer->uid, peer->gid);
+	/* process_vm_readv(2) of a client that is root needs what that one may. */
+	return vgpu_privilege_drop(o->parent, peer->uid, peer->gid, !o->channel);
 }
 
 /* ---- the client's death ---- */
