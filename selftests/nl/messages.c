@@ -137,6 +137,12 @@ TEST(no_device_in_it)
 	nla_put_string(msg, VGPU_ATTR_NAME, "nobody");
 	CHECK_EQ(vgpu_nl_decode(nlmsg_hdr(msg), &e), -EPROTO);
 	nlmsg_free(msg);
+	/* Whoever listens does not stop for an event that it does not know. */
+	msg = message(VGPU_CMD_MAX + 1);
+	CHECK_EQ(vgpu_nl_decode(nlmsg_hdr(msg), &e), 0);
+	CHECK_EQ(e.cmd, VGPU_CMD_MAX + 1);
+	CHECK_EQ(e.device.has, 0);
+	nlmsg_free(msg);
 }
 
 TEST(no_room_for_the_genl_header)

@@ -101,9 +101,10 @@ int vgpu_nl_decode(struct nlmsghdr *h, struct vgpu_nl_event *e)
 	memset(e, 0, sizeof(*e));
 	if (!genlmsg_valid_hdr(h, 0) || genlmsg_parse(h, 0, attrs, VGPU_ATTR_MAX, policy))
 		return -EPROTO;
-	if (!attrs[VGPU_ATTR_DEVICE])
-		return -EPROTO;
 	e->cmd = genlmsg_hdr(h)->cmd;
+	/* An event that newer kernels have may be of something else. */
+	if (!attrs[VGPU_ATTR_DEVICE] && e->cmd <= VGPU_CMD_MAX)
+		return -EPROTO;
 	decode_device(attrs, &e->device);
 	if (attrs[VGPU_ATTR_CHANNEL])
 		e->channel = nla_get_u64(attrs[VGPU_ATTR_CHANNEL]);
