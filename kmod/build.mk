@@ -10,10 +10,20 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 kmod-build = mkdir -p $(@D) && cp -p --parents $(KMOD_SOURCES) $(abspath $(@D)/..) && \
 	$(MAKE) --no-print-directory -s -C $(1) M=$(abspath $(@D)/..) W=1 modules
 
-# For a kernel of the test machines: debian, debug.
-$(B)/linux-%/kmod/vgpu.ko: $(KMOD_SOURCES)
+# For a kernel of the test machines: debian, debug. Which one that is, and so
+# where it was built, may have changed since.
+$(B)/linux-%/kmod/vgpu.ko: $(KMOD_SOURCES) $(B)/linux-%/.kernel
 	@echo "  KBUILD  $@"
-	build=$$(tools/vm/vm kernel $* build) && $(call kmod-build,$$build)
+	$(call kmod-build,$$(cat $(B)/linux-$*/.kernel))
+
+.PRECIOUS: $(B)/linux-%/.kernel
+$(B)/linux-%/.kernel: FORCE
+	@mkdir -p $(@D)
+	@build=$$(tools/vm/vm kernel $* build) && \
+		{ echo "$$build" | cmp -s - $@ || echo "$$build" >$@; }
+
+.PHONY: FORCE
+FORCE:
 
 .PHONY: module
 module: $(B)/linux/kmod/vgpu.ko

@@ -69,6 +69,13 @@ CHECKS = "$(STYLE)" "$(PYTHON) tools/main/docs.py" \
 e2e-run = "$(RUN_E2E) --mode $(1) --variant $(2) --build $(B) --programs $(E2E_B)"
 e2e-san = "$(RUN_E2E) --mode $(1) --san $(2) --build $(B)-$(2) --programs $(E2E_B) $(3)"
 
+# What continuous integration runs: both, summed up in one line.
+.PHONY: check-all
+check-all: setup debug-kernel
+	@$(MAKE) --no-print-directory $(JOBS) check-build
+	@$(MAKE) --no-print-directory $(JOBS) check-debug-build
+	@CUDA_HOME=$(CUDA_HOME) selftests/run --timeout 1800 $(CHECKS) $(DEBUG_TESTS)
+
 check-run:
 	@CUDA_HOME=$(CUDA_HOME) selftests/run $(CHECKS)
 

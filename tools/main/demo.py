@@ -137,8 +137,16 @@ def kernel_log():
     return subprocess.check_output(["dmesg", "--notime"], text=True).splitlines()
 
 
+def let_in(path):
+    """Workers are nobody's and must get to the libraries; this root is thrown away."""
+    while path != "/":
+        os.chmod(path, os.stat(path).st_mode | 0o555)
+        path = os.path.dirname(path)
+
+
 def guest(options):
     booted = len(kernel_log())
+    let_in(options.build)
     title("insmod vgpu.ko ndevices=2")
     subprocess.run(["insmod", options.build + "/linux-debian/kmod/vgpu.ko", "ndevices=2"],
                    check=True)

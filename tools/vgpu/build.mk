@@ -34,6 +34,8 @@ install-dkms:
 	@for file in dkms.conf Kbuild kmod/Kbuild $(wildcard kmod/*.[ch]) uapi/linux/vgpu.h; do \
 		install -D -m 644 $$file $(DKMS_SOURCE)/$$file || exit; \
 	done
+	install -D -m 644 -t $(DKMS_SOURCE)/LICENSES LICENSES/GPL-2.0-only.txt \
+		LICENSES/Linux-syscall-note.txt
 	install -D -m 644 tools/vgpu/modprobe.conf \
 		$(DESTDIR)$(PREFIX)/lib/modprobe.d/vgpu.conf
 	install -D -m 644 tools/vgpu/modules-load.conf \

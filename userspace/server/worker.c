@@ -18,6 +18,7 @@
 #include "server/cache.h"
 #include "server/server.h"
 
+#define NOBODY		65534	/* who owns nothing, on every system */
 #define HELLO_MS	5000
 #define LAST_WORDS_MS	100	/* for the dispatcher to end when the client has */
 
@@ -75,19 +76,37 @@ static int ask_peer(const struct vgpu_options *o, struct ucred *peer)
 	return 0;
 }
 
+/*
+ * Who the worker is: its client. Not root, who may be a container's and must not
+ * own the files of this host's; over the module nothing of root's is needed.
+ */
+static struct ucred worker_user(const struct vgpu_options *o, const struct ucred *peer)
+{
+	struct ucred user = *peer;
+
+	if (o->channel && !user.uid)
+		user.uid = user.gid = NOBODY;
+	if (geteuid()) {
+		user.uid = geteuid();
+		user.gid = getegid();
+	}
+	return user;
+}
+
 static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu_cache **cache)
 {
+	struct ucred user;
 	int err = keep_log();
 
 	if (!err)
 		err = ask_peer(o, peer);
 	if (err)
 		return err;
+	user = worker_user(o, peer);
 	if (!o->refuse)
-		*cache = open_cache(o, geteuid() ? geteuid() : peer->uid,
-				    geteuid() ? getegid() : peer->gid);
+		*cache = open_cache(o, user.uid, user.gid);
 	/* process_vm_readv(2) of a client that is root needs what that one may. */
-	return vgpu_privilege_drop(o->parent, peer->uid, peer->gid, !o->channel);
+	return vgpu_privilege_drop(o->parent, user.uid, user.gid, !o->channel);
 }
 
 /* ---- the client's death ---- */
