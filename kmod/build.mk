@@ -8,7 +8,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # $(call kmod-build,kernel's build folder): with warnings that a release build
 # of the kernel does not ask for
 kmod-build = mkdir -p $(@D) && cp -p --parents $(KMOD_SOURCES) $(abspath $(@D)/..) && \
-	$(MAKE) --no-print-directory -s -C $(1) M=$(abspath $(@D)/..) W=1 modules
+	$(MAKE) --no-print-directory -s -C $(1) M=$(abspath $(@D)/..) W=1 modules && touch $@
 
 # For a kernel of the test machines: debian, debug. Which one that is, and so
 # where it was built, may have changed since.
@@ -20,7 +20,7 @@ $(B)/linux-%/kmod/vgpu.ko: $(KMOD_SOURCES) $(B)/linux-%/.kernel
 $(B)/linux-%/.kernel: FORCE
 	@mkdir -p $(@D)
 	@build=$$(tools/vm/vm kernel $* build) && \
-		{ echo "$$build" | cmp -s - $@ || echo "$$build" >$@; }
+		{ echo "$$build" | cmp -s - $@ || { rm -rf $(@D)/kmod; echo "$$build" >$@; }; }
 
 .PHONY: FORCE
 FORCE:
