@@ -23,11 +23,8 @@ DEMO_MODULE = $(shell tools/vm/vm kernel debian >/dev/null 2>&1 && \
 
 .PHONY: demo
 demo: setup
-	@$(MAKE) --no-print-directory $(JOBS) demo-build
+	@$(MAKE) --no-print-directory $(JOBS) $(LIBRARIES) $(B)/vgpu $(DEMO) $(DEMO_MODULE)
 	@CUDA_HOME=$(CUDA_HOME) $(PYTHON) tools/main/demo.py --build $(B) $(DEMO)
-
-demo-build: $(LIBRARIES) $(B)/vgpu $(DEMO)
-	@$(if $(DEMO_MODULE),$(MAKE) --no-print-directory $(DEMO_MODULE))
 
 # ---- check: everything, as continuous integration runs it ----
 
