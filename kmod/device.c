@@ -13,6 +13,7 @@
 static dev_t first_devt;
 static DEFINE_XARRAY_ALLOC(devices);
 static DEFINE_MUTEX(vgpu_devices_lock);	/* one at a time is made or deleted */
+static unsigned int generation = 1;	/* counts that; never 0 */
 
 static struct vgpu_device *to_device(struct device *dev)
 {
@@ -209,6 +210,18 @@ static int reserve(const struct vgpu_device_config *config, u32 *index)
 	return err == -EBUSY ? -EEXIST : err;
 }
 
+unsigned int vgpu_devices_generation(void)
+{
+	return READ_ONCE(generation);
+}
+
+/* After the table of devices changed. */
+static void next_generation(void)
+{
+	lockdep_assert_held(&vgpu_devices_lock);
+	WRITE_ONCE(generation, generation + 1 ?: 1);
+}
+
 static int publish(struct vgpu_device *device, u32 index)
 {
 	int err;
@@ -223,6 +236,7 @@ static int publish(struct vgpu_device *device, u32 index)
 		return err;
 	get_device(&device->dev);
 	xa_store(&devices, index, device, GFP_KERNEL);
+	next_generation();
 	return 0;
 }
 
@@ -277,6 +291,7 @@ static void unpublish(struct vgpu_device *device)
 	lockdep_assert_held(&vgpu_devices_lock);
 	cdev_device_del(&device->cdev, &device->dev);
 	xa_erase(&devices, device->index);
+	next_generation();
 	put_device(&device->dev);
 }
 

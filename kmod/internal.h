@@ -132,6 +132,8 @@ int vgpu_device_delete(struct vgpu_device *device);
 struct vgpu_device *vgpu_device_get(unsigned long index);
 struct vgpu_device *vgpu_device_get_next(unsigned long index);
 void vgpu_device_put(struct vgpu_device *device);
+/* Another number whenever a device was made or deleted; not 0. */
+unsigned int vgpu_devices_generation(void);
 
 /* A user more: -ENODEV if it is being deleted. */
 int vgpu_device_use(struct vgpu_device *device);

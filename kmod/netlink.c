@@ -272,18 +272,26 @@ static int do_get(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-/* Devices may come and go between two messages: what counts is the number. */
+/*
+ * Devices may come and go between two messages: what counts is the number, and
+ * who asked is told.
+ */
 static int dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct vgpu_device *device;
+	struct nlmsghdr *message;
 	int err = 0;
 
+	cb->seq = vgpu_devices_generation();
 	while (!err && (device = vgpu_device_get_next(cb->args[0]))) {
+		message = (struct nlmsghdr *)skb_tail_pointer(skb);
 		err = put_device_message(skb, device, NETLINK_CB(cb->skb).portid,
 					 cb->nlh->nlmsg_seq, NLM_F_MULTI,
 					 VGPU_CMD_DEVICE_GET);
-		if (!err)
+		if (!err) {
+			nl_dump_check_consistent(cb, message);
 			cb->args[0] = device->index + 1;
+		}
 		vgpu_device_put(device);
 	}
 	return skb->len ?: err;

@@ -29,7 +29,8 @@ PR_SET_PDEATHSIG = 1
 # is because emulated processors may be late, for which the module is not to blame.
 COMMAND_LINE = "console=ttyS0 loglevel=5 log_buf_len=1M nokaslr mitigations=off tsc=reliable " \
                "random.trust_cpu=on panic=-1 oops=panic panic_on_warn=1 " \
-               "no_timer_check watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60"
+               "no_timer_check watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 " \
+               "init_on_alloc=0"     # whoever needs zeros must ask for them
 
 LEVEL = re.compile(r"^<\d+>", re.MULTILINE)
 FAILED_BOOT, TIMEOUT, COMPLAINT = 97, 98, 99

@@ -351,8 +351,8 @@ struct vgpu_ioc_copy {
 /*
  * Initial network namespace only. Commands that change need CAP_SYS_ADMIN in
  * the initial user namespace (-EPERM); what is told is for everybody there, as
- * sysfs is. Attributes that a command does not take are refused (-EINVAL), strings
- * that are too long as well (-ERANGE) or not printable ASCII (-EINVAL). Events go
+ * sysfs is. Attributes that a command does not take are refused (-EINVAL), and
+ * strings that are too long (-EINVAL, -ERANGE) or not printable ASCII (-EINVAL). Events go
  * to the group VGPU_GENL_EVENTS, those of one device or channel in the order in
  * which things happened; -ENOBUFS from recv(2) says that some are missing.
  */
@@ -379,7 +379,10 @@ enum vgpu_cmd {
 	 * or a channel uses it.
 	 */
 	VGPU_CMD_DEVICE_DEL,
-	/* All attributes of DEVICE (-ENODEV), or, as a dump, of all devices. */
+	/*
+	 * All attributes of DEVICE (-ENODEV), or, as a dump, of all devices; one
+	 * during which devices came or went has NLM_F_DUMP_INTR.
+	 */
 	VGPU_CMD_DEVICE_GET,
 	/*
 	 * Change what is given of NAME, BACKEND, MEMORY, BUDGET and, for channels
