@@ -2,7 +2,7 @@
 # The debug kernel, and the tests that run on it. DEBUG_TESTS: commands that
 # print TAP, as in TESTS; folders of selftests add to it.
 
-DEBUG_TESTS :=
+DEBUG_TESTS =
 
 .PHONY: debug-kernel check-debug
 debug-kernel:
