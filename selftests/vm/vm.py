@@ -42,7 +42,7 @@ COMPLAINTS = (
     "Kernel panic - not syncing: hung_task: blocked tasks",
     "general protection fault, probably for non-canonical address",
     "UBSAN: shift-out-of-bounds in f.c:1:2",
-    "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+    "kmemleak: Cannot allocate a kmemleak_object structure",
     "kmemleak: Memory pool empty, consider increasing CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE",
     "INFO: task insmod:88 blocked for more than 60 seconds.",
     "rcu: INFO: rcu_preempt self-detected stall on CPU",
@@ -58,6 +58,8 @@ COMPLAINTS = (
 HARMLESS = (
     "kasan: KernelAddressSanitizer initialized",
     "kmemleak: Kernel memory leak detector initialized (mem pool available: 14749)",
+    "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+    "kmemleak: Cannot allocate a scan area, scanning the full object",
     "Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
     "Run /init as init process",
     "vgpu: loading out-of-tree module taints kernel.",

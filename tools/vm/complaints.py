@@ -16,8 +16,8 @@ PATTERN = re.compile("|".join([
     r"stack is corrupted",
     r"invalid opcode: ",
     r"\bKASAN\b|\bUBSAN\b|\bODEBUG\b",
-    r"new suspected memory leaks",
-    # not "Cannot allocate a scan area": that is a fault made on purpose, and harmless
+    # not "new suspected memory leaks": init reports those that are there in the end;
+    # nor "Cannot allocate a scan area": that is a fault made on purpose, and harmless
     r"kmemleak: (Memory pool empty|Cannot allocate a kmemleak_object|Found object by alias)",
     r"refcount_t: ",
     r"INFO: task .* blocked for more than",
