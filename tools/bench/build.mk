@@ -28,5 +28,5 @@ bench-module: all $(BENCH_PROGRAMS) $(B)/linux-debian/kmod/vgpu.ko
 	@mkdir -p $(B)/bench
 	tools/vm/vm run --memory 3072 --timeout 1800 --share $(B)/bench -- sh -c \
 		'insmod $(abspath $(B))/linux-debian/kmod/vgpu.ko && \
-		$(PYTHON) -B tools/bench/bench.py $(B) --rounds 3 --largest 4194304 \
+		$(PYTHON) -B tools/bench/bench.py $(B) --rounds 3 --largest 1048576 \
 			--json /share/module.json'
