@@ -154,8 +154,8 @@ static void free_buffer(struct fuzz *f)
 					   (1 + below(f, 8)) * VGPU_MMAP_HOSTMEM;
 	struct vgpu_ioc_hostmem_free old = { .handle = mostly(f, handle) };
 
-	do_ioctl(f, percent(f, 70) ? buffer->fd : pick_fd(f, APP), VGPU_IOC_HOSTMEM_FREE, &old, sizeof(old), ENOENT, EPIPE,
-		 EFAULT, 0);
+	do_ioctl(f, percent(f, 70) ? buffer->fd : pick_fd(f, APP), VGPU_IOC_HOSTMEM_FREE, &old,
+		 sizeof(old), ENOENT, EPIPE, EFAULT, 0);
 }
 
 /* ---- the app's memory ---- */
