@@ -14,7 +14,7 @@ kmod-build = mkdir -p $(@D) && cp -p --parents $(KMOD_SOURCES) $(abspath $(@D)/.
 # where it was built, may have changed since.
 $(B)/linux-%/kmod/vgpu.ko: $(KMOD_SOURCES) $(B)/linux-%/.kernel
 	@echo "  KBUILD  $@"
-	$(call kmod-build,$$(cat $(B)/linux-$*/.kernel))
+	+$(call kmod-build,$$(cat $(B)/linux-$*/.kernel))
 
 .PRECIOUS: $(B)/linux-%/.kernel
 $(B)/linux-%/.kernel: FORCE
@@ -31,7 +31,7 @@ $(B)/linux/kmod/vgpu.ko: $(KMOD_SOURCES)
 	@test -d $(KDIR) || { echo "vgpu: no $(KDIR): install the headers of your kernel" \
 		"(linux-headers-$$(uname -r)) or set KDIR" >&2; exit 1; }
 	@echo "  KBUILD  $@"
-	$(call kmod-build,$(KDIR))
+	+$(call kmod-build,$(KDIR))
 
 # What checks and tests take from the kernel's own source.
 LINUX_SOURCE := $(B)/linux-source
