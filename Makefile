@@ -59,7 +59,7 @@ TESTS	:=	# programs and scripts that print TAP, run by make check
 GEN	:=	# generated headers that must exist before anything is compiled
 
 # First the parts that others link.
-BASE	:= $(patsubst %,userspace/%/build.mk,proto channel cudafront nl)
+BASE	:= $(patsubst %,userspace/%/build.mk,proto channel cudafront nl daemon link)
 include $(wildcard $(BASE)) kmod/build.mk
 include $(sort $(filter-out $(BASE),$(wildcard userspace/*/build.mk tools/*/build.mk)))
 include $(sort $(wildcard selftests/*/build.mk))

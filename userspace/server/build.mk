@@ -5,8 +5,8 @@
 SERVER_OBJS	  := $(call objects,userspace/server)
 # What a test of a worker's parts links: all but the program itself.
 SERVER_PART_OBJS  := $(filter-out %/main.o,$(SERVER_OBJS)) $(PROTO_OBJS) $(SERVE_OBJS) \
-	$(CHANNEL_OBJS) $(CUDAFRONT_IMAGE_OBJS) $(NL_OBJS)
-SERVER_LIBS	  := -l:libcrypto.a -l:libzstd.a -l:liblz4.a $(NL_LIBS) -ldl
+	$(CHANNEL_OBJS) $(RELAY_OBJS) $(CUDAFRONT_IMAGE_OBJS) $(NL_OBJS) $(DAEMON_OBJS) $(LINK_OBJS)
+SERVER_LIBS	  := $(LINK_LIBS) -l:libzstd.a -l:liblz4.a $(NL_LIBS) $(DAEMON_LIBS)
 
 ALL += $(B)/vgpu-server
 

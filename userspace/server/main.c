@@ -194,6 +194,7 @@ int main(int argc, char **argv)
 	};
 	int c;
 
+	vgpu_log_as("vgpu-server");
 	standard_files();
 	while ((c = getopt_long(argc, argv, "v", long_options, NULL)) != -1)
 		option(&o, c);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include "daemon/daemon.h"
 #include "server/gpus.h"
 
 #define VGPU_CTL_NODE	"/dev/vgpuctl"
@@ -30,13 +31,6 @@ struct vgpu_options {
 	const char	*gpus;		/* a list of gpus.c: the client's devices; NULL: all */
 	const char	*refuse;	/* a line for the client: it gets no session */
 };
-
-/* ---- log.c ---- */
-
-/* From here on lines go to @fd. */
-void vgpu_log_to(int fd);
-/* One line, with the program's name; what is not printable is replaced. */
-void vgpu_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- probe.c ---- */
 

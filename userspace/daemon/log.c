@@ -3,9 +3,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
-#include "server/server.h"
+#include "daemon/daemon.h"
 
 static int log_fd = STDERR_FILENO;
+static const char *log_name = "vgpu";
+
+void vgpu_log_as(const char *name)
+{
+	log_name = name;
+}
 
 void vgpu_log_to(int fd)
 {
@@ -14,8 +20,9 @@ void vgpu_log_to(int fd)
 
 void vgpu_log(const char *format, ...)
 {
-	char line[1024] = "vgpu-server: ";
-	const int head = sizeof("vgpu-server: ") - 1, room = sizeof(line) - head - 1;
+	char line[1024];
+	const int head = snprintf(line, sizeof(line), "%.32s: ", log_name);
+	const int room = sizeof(line) - head - 1;
 	va_list args;
 	ssize_t done;
 	int n;
