@@ -25,7 +25,7 @@ struct vgpu_session_message {
 	struct vgpu_ring_sizes	sizes;
 	uint8_t			session[VGPU_SESSION_ID];
 	uint8_t			secret[VGPU_SECRET];
-	uint32_t		uid, gid;	/* who the worker is to be, if it is root now */
+	uint32_t		uid, gid;	/* for the worker to be, if it is root */
 	char			tenant[65];	/* whose images its cache holds: a name for a folder */
 	uint8_t			reserved[3];
 	/* ATTACH */
