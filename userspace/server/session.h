@@ -26,7 +26,7 @@ struct vgpu_session_message {
 	uint8_t			session[VGPU_SESSION_ID];
 	uint8_t			secret[VGPU_SECRET];
 	uint32_t		uid, gid;	/* for the worker to be, if it is root */
-	char			tenant[65];	/* whose images its cache holds: a name for a folder */
+	char			tenant[65];	/* whose images its cache holds, a file name */
 	uint8_t			reserved[3];
 	/* ATTACH */
 	uint32_t		flags;		/* of the preface */
