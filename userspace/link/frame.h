@@ -89,14 +89,11 @@ struct vgpu_frame {
 	uint32_t	length;		/* of all that follows this header */
 	uint8_t		type;
 	uint8_t		lane;		/* PUT; else zero */
-	uint16_t	flags;		/* VGPU_FRAME_WANT of PUBLISH; else zero */
+	uint16_t	flags;		/* none yet: zero */
 	uint64_t	at;		/* PUT: position in the lane; PULL, DATA: number of
 					 * the pull; STORE: of the store, from 1 on; FAILED:
 					 * of either; FORGET: handle; else zero */
 };
-
-/* PUBLISH: the producer of a lane has no room: tell its head when it moves. */
-#define VGPU_FRAME_WANT(lane)	(1u << (lane))
 
 /* RESUME: where the sender is. */
 struct vgpu_resume {

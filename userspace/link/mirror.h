@@ -64,8 +64,8 @@ struct vgpu_app_job {
 };
 
 struct vgpu_mirror_ops {
-	/* Both: ring the bell of the channel's other side. */
-	void (*ring)(void *arg);
+	/* Both: something moved (only heads: @head): ring the channel's other side if it sleeps. */
+	void (*ring)(void *arg, bool head);
 	/*
 	 * Client: the @size bytes of page-locked buffer @handle, mapped until
 	 * forget(), NULL and errno if there is no such thing.
@@ -74,7 +74,7 @@ struct vgpu_mirror_ops {
 	void (*forget)(void *arg, uint64_t handle);
 	/*
 	 * Client: have @job done elsewhere, then call vgpu_mirror_copied() in the
-	 * mirror's own thread. One of each direction at a time.
+	 * mirror's own thread. At most one of each direction at a time.
 	 */
 	void (*app_copy)(void *arg, struct vgpu_app_job *job);
 };
@@ -117,6 +117,11 @@ int vgpu_mirror_send(struct vgpu_mirror *m);
 short vgpu_mirror_events(const struct vgpu_mirror *m);
 /* Has the local producer, or a head, moved since the last send? A few loads. */
 bool vgpu_mirror_pending(const struct vgpu_mirror *m);
+/*
+ * Must the caller, before it sleeps, ask for a bell when heads move as well (see
+ * vgpu_relay_arm())? The other host's producer may wait for the room.
+ */
+bool vgpu_mirror_wants_room(const struct vgpu_mirror *m);
 
 /* Worker. */
 void vgpu_mirror_pull(struct vgpu_mirror *m, struct vgpu_pull *p);
