@@ -14,7 +14,7 @@
 	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N]\n"
 
 enum { SOCKET = 256, CTL, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, HELP,
-       CONNECTION, CHANNEL, GPUS, PARENT, REFUSE };
+       CONNECTION, CHANNEL, SESSION, GPUS, PARENT, REFUSE };
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, SOCKET },
@@ -29,6 +29,7 @@ static const struct option long_options[] = {
 	/* For workers, which this program starts itself. */
 	{ "connection", required_argument, NULL, CONNECTION },
 	{ "channel", required_argument, NULL, CHANNEL },
+	{ "session", required_argument, NULL, SESSION },
 	{ "gpus", required_argument, NULL, GPUS },
 	{ "parent", required_argument, NULL, PARENT },
 	{ "refuse", required_argument, NULL, REFUSE },
@@ -94,8 +95,10 @@ static void option(struct vgpu_options *o, int c)
 		exit(0);
 	case CONNECTION:
 	case CHANNEL:
+	case SESSION:
 		o->worker = number("a worker's descriptor", optarg, INT32_MAX, false);
 		o->channel = c == CHANNEL;
+		o->session = c == SESSION;
 		break;
 	case GPUS:
 		o->gpus = optarg;

@@ -27,6 +27,7 @@ struct vgpu_options {
 	/* Of a worker, which is this program again. */
 	int		worker;		/* leads to the client; -1: this is the server */
 	bool		channel;	/* it is the module's channel, not a connection */
+	bool		session;	/* it is the server's, see session.h; client elsewhere */
 	int		parent;		/* process id of the server */
 	const char	*gpus;		/* a list of gpus.c: the client's devices; NULL: all */
 	const char	*refuse;	/* a line for the client: it gets no session */
