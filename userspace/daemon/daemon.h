@@ -27,6 +27,10 @@ void vgpu_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 int vgpu_socket_listen(const char *path);
 /*
+ * The same of another @type with @mode; the lock is held until *@lock is closed.
+ */
+int vgpu_socket_listen_at(const char *path, int type, mode_t mode, int *lock);
+/*
  * A client and who it is: its descriptor, close-on-exec. -EAGAIN: there is none;
  * else this process is out of something, and the client waits.
  */
@@ -37,6 +41,7 @@ int vgpu_socket_accept(int fd, struct ucred *who);
 /*
  * Answers whoever connects to a unix socket (SOCK_STREAM) with a JSON document
  * and closes. For everybody on this host, so no secrets in it. Never blocks.
+ * What is in it: Documentation/status.md.
  */
 struct vgpu_status;
 

@@ -26,11 +26,11 @@ static int make_folder(const char *path)
 }
 
 /*
- * Whoever holds the lock beside the socket is the server there. It is kept until
- * this process ends, however that comes about, so what lies at @path without it
- * is stale. The file stays: removing it would let two hold different ones.
+ * Whoever holds the lock beside the socket is the server there. It ends with this
+ * process, however that comes about, so what lies at @path without it is stale.
+ * The file stays: removing it would let two hold different ones.
  */
-static int lock_place(const char *path)
+static int lock_place(const char *path, int *lock)
 {
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
 	int fd, err;
@@ -39,8 +39,10 @@ static int lock_place(const char *path)
 	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (!flock(fd, LOCK_EX | LOCK_NB))
+	if (!flock(fd, LOCK_EX | LOCK_NB)) {
+		*lock = fd;
 		return 0;
+	}
 	err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 	close(fd);
 	return err;
@@ -58,14 +60,14 @@ static int remove_stale(const char *path)
 }
 
 /* Nobody can connect before it has its permissions and listens. */
-static int bind_at(const struct sockaddr_un *a)
+static int bind_at(const struct sockaddr_un *a, int type, mode_t mode)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
 	mode_t old = umask(0177);
 
 	err = fd < 0 || bind(fd, (const struct sockaddr *)a, sizeof(*a)) ? -errno : 0;
 	umask(old);
-	if (!err && !geteuid() && chmod(a->sun_path, 0666))
+	if (!err && mode != 0600 && chmod(a->sun_path, mode))
 		err = -errno;
 	if (!err && listen(fd, BACKLOG))
 		err = -errno;
@@ -74,7 +76,7 @@ static int bind_at(const struct sockaddr_un *a)
 	return err ? err : fd;
 }
 
-static int listen_at(const char *path)
+static int listen_at(const char *path, int type, mode_t mode, int *lock)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int err;
@@ -84,20 +86,32 @@ static int listen_at(const char *path)
 	strcpy(a.sun_path, path);
 	err = make_folder(path);
 	if (!err)
-		err = lock_place(path);
+		err = lock_place(path, lock);
 	if (!err)
 		err = remove_stale(path);
-	return err ? err : bind_at(&a);
+	return err ? err : bind_at(&a, type, mode);
+}
+
+int vgpu_socket_listen_at(const char *path, int type, mode_t mode, int *lock)
+{
+	int fd;
+
+	*lock = -1;
+	fd = listen_at(path, type, mode, lock);
+	if (fd >= 0)
+		return fd;
+	if (*lock >= 0)
+		close(*lock);
+	vgpu_log("cannot listen on %s: %s", path,
+		 fd == -EADDRINUSE ? "another daemon is there" : strerror(-fd));
+	return fd;
 }
 
 int vgpu_socket_listen(const char *path)
 {
-	int fd = listen_at(path);
+	int lock;
 
-	if (fd < 0)
-		vgpu_log("cannot listen on %s: %s", path,
-			 fd == -EADDRINUSE ? "another daemon is there" : strerror(-fd));
-	return fd;
+	return vgpu_socket_listen_at(path, SOCK_SEQPACKET, geteuid() ? 0600 : 0666, &lock);
 }
 
 int vgpu_socket_accept(int fd, struct ucred *who)
