@@ -3,6 +3,7 @@
  * The bare mechanisms that vgpu is measured against:
  *
  *	bare pingpong		two processes, one word of shared memory each way
+ *	bare wake		the same by two eventfds, each side asleep until it is woken
  *	bare memcpy [LARGEST]	bytes by size, between two buffers of that size
  *	bare start PROGRAM...	time from exec to what PROGRAM prints as its first
  *				number: CLOCK_MONOTONIC in ns
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -20,6 +22,7 @@
 #include "stats.h"
 
 #define ROUNDS	100000
+#define WAKES	20000
 
 struct cell {
 	_Alignas(128) _Atomic uint64_t there;
@@ -65,16 +68,48 @@ static int pingpong(void)
 	return 0;
 }
 
-static void fill_random(uint8_t *p, size_t n)
+static void wait_bell(int fd)
 {
-	uint64_t x = 88172645463325252ull;
+	eventfd_t rung;
 
-	for (size_t i = 0; i + 8 <= n; i += 8) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		memcpy(p + i, &x, 8);
+	if (eventfd_read(fd, &rung))
+		_exit(1);
+}
+
+static void answer_bell(int there, int back)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0; i < WAKES; i++) {
+		wait_bell(there);
+		eventfd_write(back, 1);
 	}
+	_exit(0);
+}
+
+static int wake(void)
+{
+	int there = eventfd(0, EFD_CLOEXEC), back = eventfd(0, EFD_CLOEXEC);
+	static uint64_t took[WAKES];
+	pid_t child;
+
+	if (there < 0 || back < 0)
+		return 1;
+	child = fork();
+	if (child < 0)
+		return 1;
+	if (!child)
+		answer_bell(there, back);
+	for (unsigned i = 0; i < WAKES; i++) {
+		uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+		eventfd_write(there, 1);
+		wait_bell(back);
+		took[i] = clock_ns(CLOCK_MONOTONIC) - t;
+	}
+	waitpid(child, NULL, 0);
+	printf("wake_p50 0 %lu\n", percentile(took, WAKES, 50));
+	printf("wake_p99 0 %lu\n", percentile(took, WAKES, 99));
+	return 0;
 }
 
 static double copy_rate(uint8_t *to, const uint8_t *from, size_t size, unsigned n)
@@ -150,10 +185,13 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "pingpong"))
 		return pingpong();
+	if (argc == 2 && !strcmp(argv[1], "wake"))
+		return wake();
 	if ((argc == 2 || argc == 3) && !strcmp(argv[1], "memcpy"))
 		return copies(copy_largest(argv[2]));
 	if (argc > 2 && !strcmp(argv[1], "start"))
 		return start(argv + 2);
-	fprintf(stderr, "usage: bare pingpong | memcpy [LARGEST] | start PROGRAM [ARGUMENT...]\n");
+	fprintf(stderr, "usage: bare pingpong | wake | memcpy [LARGEST] |"
+		" start PROGRAM [ARGUMENT...]\n");
 	return 2;
 }

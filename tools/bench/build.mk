@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 # Benchmarks: programs that print figures, and the table made of them.
 
-BENCH_PROGRAMS := $(addprefix $(B)/bench/,bare probe first_kernel)
+BENCH_PROGRAMS := $(addprefix $(B)/bench/,bare net probe first_kernel)
 
 $(B)/bench/bare: $(call objects,tools/bench,bare.c)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(B)/bench/net: $(call objects,tools/bench,net.c tls.c)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -l:libssl.a -l:libcrypto.a -ldl
 
 # Linked against the toolkit's stub: the loader finds the real one at run time.
 $(B)/bench/probe: $(call objects,tools/bench,probe.c)

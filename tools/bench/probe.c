@@ -124,14 +124,8 @@ static double d2h(void *host, size_t size, unsigned n)
 static void copies_of(const char *kind, uint8_t *host, size_t largest)
 {
 	uint8_t *check = malloc(largest);
-	uint64_t x = 88172645463325252ull;
 
-	for (size_t i = 0; i < largest; i += 8) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		memcpy(host + i, &x, 8);
-	}
+	fill_random(host, largest);
 	memcpy(check, host, largest);
 	for (size_t size = COPY_MIN; size <= largest; size *= COPY_STEP) {
 		unsigned n = copy_repeats(size, largest);

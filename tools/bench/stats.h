@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Times and percentiles for the benchmarks. */
+/* Times, percentiles, sizes and bytes for the benchmarks. */
 #ifndef VGPU_BENCH_STATS_H
 #define VGPU_BENCH_STATS_H
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static inline uint64_t clock_ns(clockid_t id)
@@ -35,6 +36,19 @@ static inline double median3(double a, double b, double c)
 	double low = a < b ? a : b, high = a < b ? b : a;
 
 	return c < low ? low : c > high ? high : c;
+}
+
+/* What no compression makes shorter. */
+static inline void fill_random(uint8_t *p, size_t n)
+{
+	uint64_t x = 88172645463325252ull;
+
+	for (size_t i = 0; i + 8 <= n; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(p + i, &x, 8);
+	}
 }
 
 /* Sizes of copies: 4 KiB, 16 KiB, ... up to the largest, 256 MiB by default. */
