@@ -177,6 +177,24 @@ CTL = "/dev/vgpuctl"
 SERVED = {"remote", "device"}   # modes with a server
 
 
+def start_daemon(command, env, san):
+    """A Process that has said it is ready."""
+    daemon = Process(command, dict(env, **san.environment(False)), san.kind == "thread")
+    if not daemon.wait_output("ready", 30):
+        text = daemon.output()
+        daemon.end()
+        raise RuntimeError("%s is not ready:\n%s" % (os.path.basename(command[0]), text))
+    return daemon
+
+
+def start_server(build, folder, san, devices, arguments):
+    """vgpu-server on the software GPU."""
+    return start_daemon(
+        [build + "/vgpu-server", "--libcuda", build + "/softgpu/libcuda.so.1",
+         "--cache", folder + "/cache", *arguments],
+        dict(os.environ, SOFTGPU_DEVICES=str(devices)), san)
+
+
 class Setup:
     """One way to give programs a libcuda: direct, remote, device or native.
 
@@ -195,7 +213,7 @@ class Setup:
         os.chmod(self.folder, 0o1777 if user else 0o700)
         self.san = Sanitizer(san, self.folder)
         self.server = None
-        self.server_said = 0    # characters of its output that were looked at
+        self.looked_at = {}     # of each daemon: characters of its output
 
     def __enter__(self):
         if self.mode in SERVED:
@@ -203,9 +221,13 @@ class Setup:
         return self
 
     def __exit__(self, *_):
-        if self.server:
-            self.server.end()
+        for daemon in self.daemons():
+            daemon.end()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def daemons(self):
+        """Those of this host."""
+        return [self.server] if self.server else []
 
     @property
     def socket_path(self):
@@ -240,28 +262,39 @@ class Setup:
         return Process(command, self.environment(), self.san.kind == "thread", user=self.user)
 
     def start_server(self):
-        env = dict(os.environ, SOFTGPU_DEVICES=str(self.devices))
-        env.update(self.san.environment(False))
-        self.server_said = 0
-        self.server = Process(
-            [self.build + "/vgpu-server", "--socket", self.socket_path, "--libcuda",
-             self.build + "/softgpu/libcuda.so.1", "--cache", self.folder + "/cache",
-             "--ctl", CTL if self.mode == "device" else "none"],
-            env, self.san.kind == "thread")
-        if not self.server.wait_output("ready", 30):
-            raise RuntimeError("vgpu-server is not ready:\n" + self.server.output())
+        self.server = start_server(
+            self.build, self.folder, self.san, self.devices,
+            ["--socket", self.socket_path, "--ctl", CTL if self.mode == "device" else "none"])
 
-    def server_log(self, since=0, lines=20):
-        """The newest lines of the server's output after so many characters."""
-        return "\n".join(self.server.output()[since:].splitlines()[-lines:])
+    def dead(self):
+        """Daemons that have ended."""
+        return [daemon for daemon in self.daemons() if daemon.popen.poll() is not None]
+
+    def restart_dead(self):
+        for daemon in self.dead():
+            daemon.end()
+            self.start_server()
+
+    def said(self):
+        """How much the daemons have said; for server_log()."""
+        return [len(daemon.output()) for daemon in self.daemons()]
+
+    def server_log(self, since=(), lines=20):
+        """The newest lines of the daemons' output after what they had said then."""
+        since = list(since) + [0] * len(self.daemons())
+        return "\n".join(line for daemon, begin in zip(self.daemons(), since)
+                         for line in daemon.output()[begin:].splitlines()[-lines:])
 
     def findings(self, text):
         """Sanitizer reports of everybody since the last call; text: of a program."""
         found = self.san.reports()
         if self.san.kind:
-            said = self.server.output() if self.server else ""
-            new, self.server_said = said[self.server_said:], len(said)
-            found += [part for part in (text, new) if FINDING.search(part)]
+            parts = [text]
+            for daemon in self.daemons():
+                said = daemon.output()
+                parts.append(said[self.looked_at.get(daemon, 0):])
+                self.looked_at[daemon] = len(said)
+            found += [part for part in parts if FINDING.search(part)]
         return found
 
     def workers(self):

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Runs the CUDA test programs with a given libcuda; prints TAP.
 
-    run.py --mode direct|remote|device|native [--variant V] [names...]
+    run.py --mode direct|remote|device|network|native [--variant V] [names...]
 
 direct: on the software GPU; remote: through vgpu and a server that this script
 starts on the software GPU, over its socket; device: the same over /dev/vgpuN,
-for which the module must be loaded and this be root; native: on whatever
-libcuda the system has. With --user programs run as that user, in that group. A
-program passes if it exits with 0 and says PASS, in time, and no sanitizer has
-found anything; exit status 4 is a skip.
+for which the module must be loaded and this be root; network: through vgpud and
+a server on TCP, with --far over /dev/vgpuN to another machine; native: on
+whatever libcuda the system has. With --user programs run as that user, in that
+group. A program passes if it exits with 0 and says PASS, in time, and no
+sanitizer has found anything; exit status 4 is a skip.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import sys
 import time
 
 from harness import Setup, Tap
+from network import Network
 
 SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 OLD = {"old-11.8": "11.8", "old-12.4": "12.4"}
@@ -38,8 +40,11 @@ def user(text):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mode", choices=["direct", "remote", "device", "native"],
-                        default="direct")
+    parser.add_argument("--mode", default="direct",
+                        choices=["direct", "remote", "device", "network", "native"])
+    parser.add_argument("--link", choices=["tls", "plain"], default="tls", help="of the network")
+    parser.add_argument("--far", nargs=2, metavar=("ADDRESS", "FOLDER"),
+                        help="a GPU host that is there, and this host's certificates")
     parser.add_argument("--variant", default="static", help="static, shared, ptds, old-11.8, …")
     parser.add_argument("--build", default="build", help="where the libraries are")
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
@@ -90,7 +95,7 @@ class Run:
         self.setup = setup
         self.path = path
         self.label = label
-        self.said = len(setup.server.output()) if setup.server else 0
+        self.said = setup.said()
         self.process = setup.start([path])
 
     def finish(self, tap, options):
@@ -98,20 +103,19 @@ class Run:
         status = self.process.wait(max(left, 0))
         text = self.process.output()
         reports = self.setup.findings(text)
-        server_died = self.setup.server and self.setup.server.popen.poll() is not None
+        dead = self.setup.dead()
         self.process.end()
         if status == 4:
             tap.skip(self.label, last_line(text).partition(" ")[2])
             return
-        why = judge(status, text, reports) or ("the server died" if server_died else "")
-        if why and self.setup.server:
+        why = judge(status, text, reports) or ("a daemon died" if dead else "")
+        if why and self.setup.daemons():
             text += "--- server:\n" + self.setup.server_log(self.said)
         tap.result(not why, self.label, why, "\n".join([text] + reports))
         if not why and options.verbose:
             print("".join("#   %s\n" % line for line in text.splitlines()), end="")
-        if server_died:
-            self.setup.server.end()
-            self.setup.start_server()
+        if dead:
+            self.setup.restart_dead()
 
 
 def run_all(setup, tap, folder, prefix, options):
@@ -133,7 +137,8 @@ def main():
                                           options.variant))
     runtimes = os.path.join(os.path.dirname(folder), "runtimes")
     libraries = os.path.join(runtimes, OLD[options.variant]) if options.variant in OLD else None
-    prefix = "/".join(filter(None, [options.mode, options.user and "user",
+    prefix = "/".join(filter(None, [options.mode, options.mode == "network" and options.link,
+                                    options.far and "device", options.user and "user",
                                     options.variant, options.san]))
     if options.jobs > 1:
         prefix += "/%d-at-once" % options.jobs
@@ -143,7 +148,11 @@ def main():
     if libraries and not os.path.isdir(libraries):
         tap.skip(prefix, "this runtime library could not be fetched")
         return tap.end()
-    setup = Setup(options.build, options.mode, options.san, libraries, user=options.user)
+    if options.mode == "network":
+        setup = Network(options.build, options.san, libraries, user=options.user,
+                        link=options.link, far=options.far)
+    else:
+        setup = Setup(options.build, options.mode, options.san, libraries, user=options.user)
     if setup.missing():
         tap.result(False, prefix, "not built: " + setup.missing())
         return tap.end()

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+# Tests of two hosts: programs over TCP and TLS, cut connections, daemons that die,
+# certificates, many sessions; natively over loopback, and in two virtual machines.
+
+TESTS += selftests/net/proxy_itself.py
