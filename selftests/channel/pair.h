@@ -13,6 +13,10 @@
 int test_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
 	      const struct vgpu_ring_sizes *sizes);
 
+/* The same, but the peer's end is a relay, which has answered "welcome". */
+int test_relay_pair(struct vgpu_channel **app, struct vgpu_channel **relay,
+		    const struct vgpu_ring_sizes *sizes);
+
 /* ---- pair_device.c only ---- */
 
 /*

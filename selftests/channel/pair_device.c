@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "channel/relay.h"
 #include "pair.h"
 
 #define WAIT_MS	20000
@@ -69,7 +70,19 @@ int device_adopt(struct vgpu_channel **peer)
 	return vgpu_channel_answer(*peer, "welcome", 7);
 }
 
+/* Without looking at what the app said first: that is for whom it is relayed to. */
+static int device_relay(struct vgpu_channel **relay)
+{
+	int fd = device_accept(WAIT_MS), err;
+
+	if (fd < 0)
+		return fd;
+	err = vgpu_relay_adopt(relay, fd);
+	return err ? err : vgpu_channel_answer(*relay, "welcome", 7);
+}
+
 struct adoption {
+	int			(*adopt)(struct vgpu_channel **peer);
 	struct vgpu_channel	*peer;
 	int			err;
 };
@@ -78,14 +91,15 @@ static void *adopt(void *arg)
 {
 	struct adoption *a = arg;
 
-	a->err = device_adopt(&a->peer);
+	a->err = a->adopt(&a->peer);
 	return NULL;
 }
 
-int test_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
-	      const struct vgpu_ring_sizes *sizes)
+static int make_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
+		     const struct vgpu_ring_sizes *sizes,
+		     int (*adopt_peer)(struct vgpu_channel **peer))
 {
-	struct adoption a = { 0 };
+	struct adoption a = { .adopt = adopt_peer };
 	pthread_t thread;
 	int err = device_listen();
 
@@ -98,4 +112,16 @@ int test_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
 	pthread_join(thread, NULL);
 	*peer = a.peer;
 	return err ? err : a.err;
+}
+
+int test_pair(struct vgpu_channel **app, struct vgpu_channel **peer,
+	      const struct vgpu_ring_sizes *sizes)
+{
+	return make_pair(app, peer, sizes, device_adopt);
+}
+
+int test_relay_pair(struct vgpu_channel **app, struct vgpu_channel **relay,
+		    const struct vgpu_ring_sizes *sizes)
+{
+	return make_pair(app, relay, sizes, device_relay);
 }

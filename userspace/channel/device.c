@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "channel/internal.h"
@@ -15,6 +16,7 @@ _Static_assert(NEVER == VGPU_WAIT_FOREVER, "deadlines are the module's");
 struct device_channel {
 	struct vgpu_channel	ch;
 	int			fd;
+	struct stat		node;	/* of fd when it was ours for sure */
 	uint64_t		bells;	/* last seen; whoever is in sleep() has it */
 };
 
@@ -49,6 +51,19 @@ static int sleep_on(struct vgpu_channel *ch, int64_t deadline)
 	}
 	d->bells = wait.bells;
 	return 0;
+}
+
+static int bell_fd(const struct vgpu_channel *ch)
+{
+	return ((const struct device_channel *)ch)->fd;
+}
+
+/* A deadline that has passed: whatever the bells are, this returns. */
+static int take_bells(struct vgpu_channel *ch)
+{
+	int err = sleep_on(ch, 0);
+
+	return err == -ETIMEDOUT ? 0 : err;
 }
 
 /* ---- host memory ---- */
@@ -131,6 +146,15 @@ static void release(struct device_channel *d, bool unmap)
 	free(d);
 }
 
+/* A program may have closed what it does not know, and have the number for a file of its own. */
+static bool still_ours(const struct device_channel *d)
+{
+	struct stat now;
+
+	return !fstat(d->fd, &now) && now.st_dev == d->node.st_dev &&
+	       now.st_ino == d->node.st_ino && now.st_rdev == d->node.st_rdev;
+}
+
 /*
  * The app's close is its end. The peer's would be so only with its last mapping
  * and duplicate, and would freeze a channel that has a cookie.
@@ -145,13 +169,19 @@ static void close_channel(struct vgpu_channel *ch)
 /* Mappings are not inherited, and a child's close ends nothing. */
 static void forget_channel(struct vgpu_channel *ch)
 {
-	release(to_device(ch), false);
+	struct device_channel *d = to_device(ch);
+
+	if (!still_ours(d))
+		d->fd = -1;
+	release(d, false);
 }
 
 static const struct channel_ops device_ops = {
 	.bell			= bell,
 	.poke			= poke,
 	.sleep			= sleep_on,
+	.bell_fd		= bell_fd,
+	.take_bells		= take_bells,
 	.hostmem_create		= hostmem_create,
 	.hostmem_forget		= hostmem_forget,
 	.hostmem_map		= hostmem_map,
@@ -166,8 +196,10 @@ static struct device_channel *new_channel(enum vgpu_side side, int fd)
 {
 	struct device_channel *d = vgpu_channel_alloc(sizeof(*d), &device_ops, side);
 
-	if (d)
-		d->fd = fd;
+	if (!d)
+		return NULL;
+	d->fd = fd;
+	fstat(fd, &d->node);
 	return d;
 }
 
@@ -252,11 +284,9 @@ static int adopt(struct device_channel *d)
 	return use_memory(d, &info.sizes);
 }
 
-int vgpu_channel_adopt(struct vgpu_channel **out, int fd, void *hello,
-		       size_t *hello_len, int timeout_ms)
+int vgpu_device_take(struct vgpu_channel **out, int fd)
 {
 	struct device_channel *d = new_channel(VGPU_SIDE_PEER, fd);
-	int64_t deadline = clock_deadline(timeout_ms);
 	int err;
 
 	if (!d) {
@@ -264,11 +294,26 @@ int vgpu_channel_adopt(struct vgpu_channel **out, int fd, void *hello,
 		return -ENOMEM;
 	}
 	err = adopt(d);
-	if (!err)
-		err = vgpu_greeting_await(&d->ch, VGPU_OP_HELLO, hello, hello_len, deadline);
 	if (err)
 		release(d, true);
 	else
 		*out = &d->ch;
+	return err;
+}
+
+int vgpu_channel_adopt(struct vgpu_channel **out, int fd, void *hello,
+		       size_t *hello_len, int timeout_ms)
+{
+	int64_t deadline = clock_deadline(timeout_ms);
+	struct vgpu_channel *ch;
+	int err = vgpu_device_take(&ch, fd);
+
+	if (err)
+		return err;
+	err = vgpu_greeting_await(ch, VGPU_OP_HELLO, hello, hello_len, deadline);
+	if (err)
+		release(to_device(ch), true);
+	else
+		*out = ch;
 	return err;
 }

@@ -30,6 +30,14 @@ struct channel_ops {
 	 * or -EPIPE if the other side is gone. One thread at a time.
 	 */
 	int (*sleep)(struct vgpu_channel *ch, int64_t deadline);
+	/*
+	 * Where nothing comes by itself: take what has come, without waiting; did
+	 * something? Called by threads that spin. NULL: memory is looked at, no more.
+	 */
+	bool (*look)(struct vgpu_channel *ch);
+	/* Of a relay: a descriptor to poll for the other side; take its bells or -EPIPE. */
+	int (*bell_fd)(const struct vgpu_channel *ch);
+	int (*take_bells)(struct vgpu_channel *ch);
 
 	int (*hostmem_create)(struct vgpu_channel *ch, size_t size, void **addr,
 			      uint64_t *handle);
@@ -245,6 +253,12 @@ int vgpu_greeting_await(struct vgpu_channel *ch, uint16_t opcode, void *bytes,
 /* App: both in turn. */
 int vgpu_greeting_exchange(struct vgpu_channel *ch, const void *hello, size_t hello_len,
 			   void *answer, size_t *answer_len, int64_t deadline);
+
+/* ---- the peer's end without the hello: device.c, socket.c ---- */
+
+/* @fd is owned from here on, also when this fails. */
+int vgpu_device_take(struct vgpu_channel **out, int fd);
+int vgpu_socket_take(struct vgpu_channel **out, int fd, int64_t deadline);
 
 static inline int64_t clock_now(void)
 {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -77,6 +78,50 @@ static int sleep_on(struct vgpu_channel *ch, int64_t deadline)
 	return 0;
 }
 
+/* ---- of a relay: all of that behind one descriptor ---- */
+
+static int gather(int epoll, int fd, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.fd = fd };
+
+	return fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) ? -errno : 0;
+}
+
+/*
+ * The bell by its edges: its count, which the other side shares and could make one
+ * that takes for ever to be read away, is left alone. The ends by their state.
+ */
+int vgpu_socket_gather(struct vgpu_channel *ch)
+{
+	struct socket_channel *s = to_socket(ch);
+	int err;
+
+	s->gathered = epoll_create1(EPOLL_CLOEXEC);
+	if (s->gathered < 0)
+		return -errno;
+	err = gather(s->gathered, s->our_bell, EPOLLIN | EPOLLET);
+	if (!err)
+		err = gather(s->gathered, s->sock, EPOLLRDHUP);
+	return err ? err : gather(s->gathered, s->pidfd, EPOLLIN);
+}
+
+static int bell_fd(const struct vgpu_channel *ch)
+{
+	return ((const struct socket_channel *)ch)->gathered;
+}
+
+static int take_bells(struct vgpu_channel *ch)
+{
+	struct socket_channel *s = to_socket(ch);
+	struct epoll_event e[3];
+	int n = epoll_wait(s->gathered, e, 3, 0);
+
+	while (n-- > 0)
+		if (e[n].data.fd != s->our_bell)
+			return -EPIPE;
+	return 0;
+}
+
 /* ---- life ---- */
 
 static void close_fd(int fd)
@@ -91,6 +136,7 @@ static void release(struct socket_channel *s, bool unmap)
 	close_fd(s->our_bell);
 	close_fd(s->their_bell);
 	close_fd(s->pidfd);
+	close_fd(s->gathered);
 	for (int i = 0; i < s->unclaimed_count; i++)
 		close_fd(s->unclaimed[i].fd);
 	free(s->unclaimed);
@@ -118,6 +164,8 @@ static const struct channel_ops socket_ops = {
 	.bell		= bell,
 	.poke		= poke,
 	.sleep		= sleep_on,
+	.bell_fd	= bell_fd,
+	.take_bells	= take_bells,
 	.hostmem_create	= vgpu_socket_hostmem_create,
 	.hostmem_map	= vgpu_socket_hostmem_map,
 	.app_copy	= vgpu_socket_app_copy,
@@ -132,7 +180,7 @@ static struct socket_channel *new_channel(enum vgpu_side side, int sock)
 	if (!s)
 		return NULL;
 	s->sock = sock;
-	s->our_bell = s->their_bell = s->pidfd = -1;
+	s->our_bell = s->their_bell = s->pidfd = s->gathered = -1;
 	pthread_mutex_init(&s->unclaimed_lock, NULL);
 	if (side == VGPU_SIDE_APP)
 		return s;
@@ -386,11 +434,9 @@ static int receive_setup(struct socket_channel *s, int64_t deadline)
 	return err;
 }
 
-int vgpu_channel_accept(struct vgpu_channel **out, int fd,
-			void *hello, size_t *hello_len, int timeout_ms)
+int vgpu_socket_take(struct vgpu_channel **out, int fd, int64_t deadline)
 {
 	struct socket_channel *s = new_channel(VGPU_SIDE_PEER, fd);
-	int64_t deadline = clock_deadline(timeout_ms);
 	int err;
 
 	if (!s) {
@@ -401,12 +447,27 @@ int vgpu_channel_accept(struct vgpu_channel **out, int fd,
 	err = watch_app(s);
 	if (!err)
 		err = receive_setup(s, deadline);
-	if (!err)
-		err = vgpu_greeting_await(&s->ch, VGPU_OP_HELLO, hello, hello_len, deadline);
 	if (err)
 		release(s, true);
 	else
 		*out = &s->ch;
+	return err;
+}
+
+int vgpu_channel_accept(struct vgpu_channel **out, int fd,
+			void *hello, size_t *hello_len, int timeout_ms)
+{
+	int64_t deadline = clock_deadline(timeout_ms);
+	struct vgpu_channel *ch;
+	int err = vgpu_socket_take(&ch, fd, deadline);
+
+	if (err)
+		return err;
+	err = vgpu_greeting_await(ch, VGPU_OP_HELLO, hello, hello_len, deadline);
+	if (err)
+		release(to_socket(ch), true);
+	else
+		*out = ch;
 	return err;
 }
 

@@ -26,6 +26,7 @@ struct socket_channel {
 	int			our_bell;
 	int			their_bell;
 	int			pidfd;		/* of the app, or -1 */
+	int			gathered;	/* relay: an epoll of the three above, or -1 */
 	uint64_t		last_handle;	/* app: of hostmem; atomic */
 	pthread_mutex_t		unclaimed_lock;	/* guards the two below */
 	struct unclaimed	*unclaimed;	/* peer, UNCLAIMED_MAX */
@@ -36,6 +37,9 @@ static inline struct socket_channel *to_socket(struct vgpu_channel *ch)
 {
 	return (struct socket_channel *)ch;	/* ch is its first member */
 }
+
+/* socket.c: a relay's one descriptor for all that there is to hear. */
+int vgpu_socket_gather(struct vgpu_channel *ch);
 
 /* hostmem.c */
 int vgpu_socket_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr,

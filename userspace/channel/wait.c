@@ -11,6 +11,7 @@
 
 /* Looks before the clock is read for the first time, some 2 us. */
 #define BURST		64
+#define LOOK_EVERY	16
 /* Longer than a sleep and a wake-up cost where those are slow (in a VM). */
 #define SPIN_MAX_NS	100000u
 /*
@@ -55,10 +56,18 @@ void vgpu_spin_init(struct spin *s, int their_pid)
 	};
 }
 
-static bool burst(condition ready, void *arg)
+/* Where a look is a system call, one is worth many looks at memory. */
+static void look(struct vgpu_channel *ch, int turn)
+{
+	if (unlikely(ch->ops->look) && turn % LOOK_EVERY == 0)
+		ch->ops->look(ch);
+}
+
+static bool burst(struct vgpu_channel *ch, condition ready, void *arg)
 {
 	for (int i = 0; i < BURST; i++) {
 		ring_relax();
+		look(ch, i);
 		if (ready(arg))
 			return true;
 	}
@@ -124,7 +133,7 @@ static bool spin(struct vgpu_channel *ch, condition ready, void *arg)
 	__atomic_add_fetch(&s->spinners, 1, __ATOMIC_RELAXED);
 	start = clock_now();
 	while (!found && took < budget && !ring_get(ch->lost)) {
-		found = burst(ready, arg);
+		found = burst(ch, ready, arg);
 		took = clock_now() - start;
 	}
 	__atomic_sub_fetch(&s->spinners, 1, __ATOMIC_RELAXED);
@@ -274,12 +283,16 @@ int vgpu_channel_wait(struct vgpu_channel *ch, condition ready, void *arg,
 {
 	if (likely(ready(arg)))
 		return 0;
-	if (!timeout_ms)
+	if (!timeout_ms) {
+		look(ch, 0);
+		if (ch->ops->look && ready(arg))
+			return 0;
 		return ring_get(ch->lost) ? -EPIPE : -ETIMEDOUT;
+	}
 	/* Whoever waits for room that this side made must not wait for us. */
 	channel_announce_head(ch);
 	if (likely(ring_get(ch->spin.processors) > 1) &&
-	    (burst(ready, arg) || spin(ch, ready, arg)))
+	    (burst(ch, ready, arg) || spin(ch, ready, arg)))
 		return 0;
 	return sleep_until(ch, ready, arg, clock_deadline(timeout_ms));
 }
