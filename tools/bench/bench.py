@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Measures vgpu beside its bare mechanisms, in one run, and prints a table.
 
-usage: bench.py BUILD [--rounds N] [--largest BYTES] [--json FILE]
+usage: bench.py BUILD [--rounds N] [--largest BYTES] [--only WAY,...]
+                [--parts calls,start,copies] [--json FILE]
 
-BUILD is the build folder. Starts a server of its own on softgpu. Copies are
-compared with memcpy, round trips with a ping-pong through shared memory,
-launches and start-up with the same program directly on the libcuda beneath.
-Where the module is loaded, its channels are measured beside the socket's. Of
-several rounds each figure is the median.
+BUILD is the build folder. Starts servers of its own on softgpu. Programs run
+over the socket of a server of this host and, where the module is loaded, over
+its devices; and over loopback as if the GPU were on another host, in plain TCP
+and in TLS. Each figure stands beside what the bare mechanism does in the same
+run; of several rounds it is the median. See Documentation/benchmarks.md.
 """
 import argparse
 import json
@@ -16,77 +17,97 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 
-LINK = "local"
-CTL = "/dev/vgpuctl"
+import ways
+
+PARTS = ("calls", "start", "copies")
+UNITS = {"launch_cpu": "ns", "launches": "1/s", "round_trip_p50": "ns", "round_trip_p99": "ns",
+         "start_to_first_kernel": "ms"}
 
 
 def figures(command, env):
     """What a benchmark printed, as {(metric, size): value}."""
-    out = subprocess.run(command, env=env, check=True, timeout=300,
-                         stdout=subprocess.PIPE, text=True).stdout
-    return {(m, int(s)): float(v) for m, s, v in (line.split() for line in out.splitlines())}
+    run = subprocess.run(command, env=env, timeout=900, stdout=subprocess.PIPE, text=True)
+    if run.returncode:
+        sys.exit("bench: %s ended with %d" % (" ".join(command), run.returncode))
+    return {(m, int(s)): float(v)
+            for m, s, v in (line.split() for line in run.stdout.splitlines())}
 
 
-def environment(library, **more):
-    env = {k: v for k, v in os.environ.items()
-           if not k.startswith(("VGPU_", "SOFTGPU_", "CUDA_"))}
-    env["LD_LIBRARY_PATH"] = library
-    env.update(more)
-    return env
+class Round:
+    """One round of measuring: every way, and the bare mechanisms beside them."""
 
-
-class Bench:
-    """Ways to run a program: on the libcuda beneath, or over each backend."""
-
-    def __init__(self, build, socket, largest):
-        self.build = build
+    def __init__(self, place, largest):
+        self.place = place
         self.largest = [str(largest)] if largest else []
-        self.direct = environment(f"{build}/softgpu")
-        self.backends = {"socket": environment(f"{build}/lib", VGPU_SOCKET=socket,
-                                               VGPU_DEVICES="none")}
-        if os.path.exists(CTL):
-            self.backends["module"] = environment(f"{build}/lib")
+        self.kinds = sorted({way.link for way in place.ways} - {"local"})
+        self.bare = {}
+        self.rows = []
 
-    def command(self, name, *words):
-        return [f"{self.build}/bench/{name}", *words]
+    def run(self, name, *words, env=None):
+        return figures(["%s/bench/%s" % (self.place.build, name), *words],
+                       env or self.place.direct)
 
-    def each(self, command):
-        """(backend, what the command printed over it)"""
-        for name, env in self.backends.items():
-            yield name, figures(command, env)
+    def row(self, way, metric, size, value, against):
+        """against: names of bare figures, which are added up."""
+        bare = sum(self.bare[name, at] for name, at in against)
+        self.rows.append({
+            "metric": metric, "backend": way.name, "link": way.link, "size": size,
+            "value": value, "unit": UNITS.get(metric, "GB/s"),
+            "against": "+".join(name.replace("_p50", "").replace("_p99", "")
+                                for name, _ in against),
+            "bare": bare})
 
+    def calls(self):
+        for (metric, size), value in self.run("probe", "calls").items():
+            self.bare["direct_" + metric, size] = value
+        self.bare.update(self.run("bare", "pingpong"))
+        self.bare.update(self.run("bare", "wake"))
+        for kind in self.kinds:
+            self.bare.update(self.run("net", "echo", kind))
+        for way in self.place.ways:
+            ours = self.run("probe", "calls", env=way.env)
+            for metric in "launch_cpu", "launches":
+                self.row(way, metric, 0, ours[metric, 0], [("direct_" + metric, 0)])
+            for p in "p50", "p99":
+                self.round_trip(way, p, ours["round_trip_" + p, 0])
 
-def row(metric, backend, size, value, unit, bare):
-    return {"metric": metric, "backend": backend, "link": LINK, "size": size, "value": value,
-            "unit": unit, "bare": bare}
+    def round_trip(self, way, p, value):
+        """Over the network there are two hops: to the daemon, and to the worker."""
+        metric = "round_trip_" + p
+        if way.link == "local":
+            self.row(way, metric, 0, value, [("pingpong_" + p, 0)])
+            return
+        echo = ("echo_%s_%s" % (way.link, p), 64)
+        self.row(way, metric, 0, value, [echo])
+        self.row(way, metric, 0, value, [echo, ("wake_" + p, 0)])
 
+    def start(self):
+        program = self.place.build + "/bench/first_kernel"
+        for name, value in self.run("bare", "start", program).items():
+            self.bare["direct_" + name[0], name[1]] = value / 1e6
+        for way in self.place.ways:
+            took = self.run("bare", "start", program, env=way.env)["start", 0]
+            self.row(way, "start_to_first_kernel", 0, took / 1e6, [("direct_start", 0)])
 
-def call_rows(bench):
-    beneath = figures(bench.command("probe", "calls"), bench.direct)
-    ping = figures(bench.command("bare", "pingpong"), bench.direct)
-    for backend, ours in bench.each(bench.command("probe", "calls")):
-        yield row("launch_cpu", backend, 0, ours["launch_cpu", 0], "ns", beneath["launch_cpu", 0])
-        yield row("launches", backend, 0, ours["launches", 0], "1/s", beneath["launches", 0])
-        for p in "p50", "p99":
-            yield row(f"round_trip_{p}", backend, 0, ours[f"round_trip_{p}", 0], "ns",
-                      ping[f"pingpong_{p}", 0])
+    def copies(self):
+        self.bare.update(self.run("bare", "memcpy", *self.largest))
+        for kind in self.kinds:
+            for metric in "stream", "exchange":
+                self.bare.update(self.run("net", metric, kind, *self.largest))
+        for way in self.place.ways:
+            ours = self.run("probe", "copies", *self.largest, env=way.env)
+            for (metric, size), value in ours.items():
+                self.copy(way, metric, size, value)
 
-
-def copy_rows(bench):
-    memcpy = figures(bench.command("bare", "memcpy", *bench.largest), bench.direct)
-    for backend, ours in bench.each(bench.command("probe", "copies", *bench.largest)):
-        for (metric, size), value in ours.items():
-            yield row(metric, backend, size, value, "GB/s", memcpy["memcpy", size])
-
-
-def start_rows(bench):
-    command = bench.command("bare", "start", f"{bench.build}/bench/first_kernel")
-    beneath = figures(command, bench.direct)["start", 0]
-    for backend, ours in bench.each(command):
-        yield row("start_to_first_kernel", backend, 0, ours["start", 0] / 1e6, "ms",
-                  beneath / 1e6)
+    def copy(self, way, metric, size, value):
+        """Copies to pageable memory wait for each other: they are an exchange, too."""
+        if way.link == "local":
+            self.row(way, metric, size, value, [("memcpy", size)])
+            return
+        self.row(way, metric, size, value, [("stream_" + way.link, size)])
+        if metric == "d2h_pageable":
+            self.row(way, metric, size, value, [("exchange_" + way.link, size)])
 
 
 def median_rows(rounds):
@@ -100,62 +121,66 @@ def median_rows(rounds):
     return rows
 
 
-def server_start(build, folder):
-    socket = f"{folder}/server.sock"
-    server = subprocess.Popen(
-        [f"{build}/vgpu-server", "--socket", socket, "--libcuda",
-         f"{build}/softgpu/libcuda.so.1", "--cache", f"{folder}/cache",
-         "--ctl", CTL if os.path.exists(CTL) else "none"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=environment(f"{build}/softgpu"))
-    if "ready" not in server.stdout.readline():
-        sys.exit("bench: the server did not start")
-    return server, socket
-
-
 def against_socket(rows):
     """{row of the module: its value by that of the socket}"""
     socket = {(r["metric"], r["size"]): r["value"] for r in rows if r["backend"] == "socket"}
     return {(r["metric"], r["size"]): r["value"] / socket[r["metric"], r["size"]]
-            for r in rows if r["backend"] == "module" and socket[r["metric"], r["size"]]}
+            for r in rows if r["backend"] == "module" and
+            socket.get((r["metric"], r["size"]))}
 
 
 def show(rows):
     beside = against_socket(rows)
-    print(f"{'metric':24}{'backend':>8}{'size':>12}{'value':>14} {'unit':5}{'bare':>14}{'ratio':>9}"
-          + ("   by socket" if beside else ""))
+    print("%-23s%14s%12s%13s %-4s%12s%8s  %s%s" % (
+        "metric", "backend", "size", "value", "unit", "bare", "ratio", "against",
+        " (by socket)" if beside else ""))
     for r in sorted(rows, key=lambda r: (r["metric"], r["size"])):
-        size = f"{r['size'] // 1024} KiB" if r["size"] else "-"
+        size = "%d KiB" % (r["size"] // 1024) if r["size"] else "-"
         by = beside.get((r["metric"], r["size"])) if r["backend"] == "module" else None
-        print(f"{r['metric']:24}{r['backend']:>8}{size:>12}{r['value']:>14.1f} {r['unit']:5}"
-              f"{r['bare']:>14.1f}{r['ratio']:>9.2f}" + (f"{by:>12.2f}" if by else ""), flush=True)
+        digits = 2 if r["unit"] == "GB/s" else 1
+        print("%-23s%14s%12s%13.*f %-4s%12.*f%8s  %s%s" % (
+            r["metric"], r["backend"], size, digits, r["value"], r["unit"], digits, r["bare"],
+            "-" if r["ratio"] is None else "%.2f" % r["ratio"], r["against"],
+            " (%.2f)" % by if by else ""), flush=True)
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--largest", type=int, metavar="BYTES", help="of copies")
+    parser.add_argument("--only", metavar="WAY,...",
+                        help=",".join(ways.LINKS) + "; default: all there are")
+    parser.add_argument("--parts", default=",".join(PARTS), metavar="PART,...")
     parser.add_argument("--json")
-    args = parser.parse_args()
-    build = os.path.abspath(args.build)
+    options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
+    options.only = options.only.split(",") if options.only else ways.known(options.build)
+    options.parts = options.parts.split(",")
+    for word in options.only:
+        if word not in ways.LINKS:
+            parser.error("there is no way %s" % word)
+    for word in options.parts:
+        if word not in PARTS:
+            parser.error("there is no part %s" % word)
+    return options
+
+
+def main():
+    options = arguments()
     rounds = []
-    with tempfile.TemporaryDirectory() as folder:
-        server, socket = server_start(build, folder)
-        bench = Bench(build, socket, args.largest)
-        try:
-            for _ in range(args.rounds):
-                rounds.append([r for part in (call_rows, start_rows, copy_rows)
-                               for r in part(bench)])
-        finally:
-            server.terminate()
-            server.wait(10)
+    with ways.Place(options.build, options.only) as place:
+        for _ in range(options.rounds):
+            one = Round(place, options.largest)
+            for part in options.parts:
+                getattr(one, part)()
+            rounds.append(one.rows)
     rows = median_rows(rounds)
     show(rows)
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"rows": rows}, f, indent=1)
-            f.write("\n")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"rows": rows}, file, indent=1)
+            file.write("\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,14 @@ $(B)/bench/net: $(call objects,tools/bench,net.c tls.c)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -l:libssl.a -l:libcrypto.a -ldl
 
+# libcuda.so.1 as it is, which counts the answers that it waits for. Its objects are
+# not known up here, but they are when it is linked.
+$(B)/bench/counting/libcuda.so.1: $(call objects,tools/bench,waits.c) $(B)/lib/libcuda.so.1
+	@mkdir -p $(@D)
+	$(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-soname,libcuda.so.1 -Wl,-z,nodelete -Wl,-Bsymbolic \
+		-Wl,--version-script,$(B)/gen/exports.map -Wl,--wrap=vgpu_submit_wait -o $@ \
+		$< $(LIBCUDA_OBJS) -Wl,--exclude-libs,ALL $(LIBCUDA_LIBS)
+
 # Linked against the toolkit's stub: the loader finds the real one at run time.
 $(B)/bench/probe: $(call objects,tools/bench,probe.c)
 	@mkdir -p $(@D)
@@ -33,4 +41,13 @@ bench-module: all $(BENCH_PROGRAMS) $(B)/linux-debian/kmod/vgpu.ko
 	tools/vm/vm run --memory 3072 --timeout 1800 --share $(B)/bench -- sh -c \
 		'insmod $(abspath $(B))/linux-debian/kmod/vgpu.ko && \
 		$(PYTHON) -B tools/bench/bench.py $(B) --rounds 3 --largest 1048576 \
-			--json /share/module.json'
+			--only socket,module --json /share/module.json'
+
+# What the distance between two hosts costs, in a virtual machine whose kernel has
+# netem. Times there are long; what they grow by is what counts.
+.PHONY: bench-delay
+bench-delay: all $(BENCH_PROGRAMS) $(B)/bench/counting/libcuda.so.1 $(E2E_STATIC)
+	@mkdir -p $(B)/bench
+	tools/vm/vm run --memory 3072 --timeout 3600 --share $(B)/bench -- \
+		tools/bench/roundtrips.py $(B) --programs $(E2E_B)/static \
+			--json /share/delay.json

@@ -4,6 +4,8 @@
  * at vgpu's and at the driver underneath. Prints lines "metric size value".
  *
  *	probe calls		launches and the round trip of a trivial synchronous call
+ *	probe async		bursts of asynchronous calls until all of them are done, beside
+ *				the round trip: how much of the way is in them
  *	probe copies [LARGEST]	host to device and back, pageable, page-locked, registered,
  *				up to so many bytes (4096 times a power of 4)
  */
@@ -99,6 +101,87 @@ static void round_trips(void)
 	printf("round_trip_p99 0 %lu\n", percentile(took, ROUNDS, 99));
 }
 
+/* ---- bursts of asynchronous calls ---- */
+
+#define PIECE		(64u << 10)
+#define PIECES		100
+#define TIMES		11
+
+static void many_launches(void *host)
+{
+	for (int i = 0; i < BURST; i++)
+		launch();
+}
+
+static void many_h2d(void *host)
+{
+	for (int i = 0; i < PIECES; i++)
+		must(cuMemcpyHtoDAsync(device, host, PIECE, NULL), "cuMemcpyHtoDAsync");
+}
+
+static void many_d2h(void *host)
+{
+	for (int i = 0; i < PIECES; i++)
+		must(cuMemcpyDtoHAsync(host, device, PIECE, NULL), "cuMemcpyDtoHAsync");
+}
+
+/* As a training step does it: a copy, kernels, an event that a second stream waits for. */
+static void many_steps(void *host)
+{
+	static CUstream other;
+	static CUevent event;
+
+	if (!other) {
+		must(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
+		must(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
+	}
+	for (int i = 0; i < PIECES; i++) {
+		must(cuMemcpyHtoDAsync(device, host, 4096, NULL), "cuMemcpyHtoDAsync");
+		launch();
+		launch();
+		must(cuEventRecord(event, NULL), "cuEventRecord");
+		must(cuStreamWaitEvent(other, event, 0), "cuStreamWaitEvent");
+		must(cuMemcpyDtoHAsync(host, device, 4096, other), "cuMemcpyDtoHAsync");
+	}
+}
+
+static void one_call(void *host)
+{
+	size_t free, total;
+
+	must(cuMemGetInfo(&free, &total), "cuMemGetInfo");
+}
+
+static void burst(const char *metric, void (*calls)(void *host), void *host)
+{
+	uint64_t took[TIMES];
+
+	for (int i = -1; i < TIMES; i++) {
+		uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+		calls(host);
+		must(cuCtxSynchronize(), "cuCtxSynchronize");
+		if (i >= 0)
+			took[i] = clock_ns(CLOCK_MONOTONIC) - t;
+	}
+	printf("%s 0 %lu\n", metric, percentile(took, TIMES, 50));
+}
+
+static void bursts(void)
+{
+	void *host;
+
+	must(cuMemAlloc(&device, PIECE), "cuMemAlloc");
+	must(cuMemHostAlloc(&host, PIECE, 0), "cuMemHostAlloc");
+	fill_random(host, PIECE);
+	burst("synchronous_call_and_sync", one_call, host);
+	burst("launches_1000_and_sync", many_launches, host);
+	burst("h2d_64KiB_x100_and_sync", many_h2d, host);
+	burst("d2h_64KiB_x100_and_sync", many_d2h, host);
+	burst("steps_100_and_sync", many_steps, host);
+	must(cuMemFreeHost(host), "cuMemFreeHost");
+}
+
 /* ---- copies ---- */
 
 static double h2d(void *host, size_t size, unsigned n)
@@ -163,18 +246,21 @@ static void copies(size_t largest)
 
 int main(int argc, char **argv)
 {
-	bool calls = argc == 2 && !strcmp(argv[1], "calls");
-	size_t largest = argc > 1 && argc < 4 ? copy_largest(argv[2]) : 0;
+	const char *what = argc > 1 ? argv[1] : "";
+	bool calls = argc == 2 && !strcmp(what, "calls"), async = argc == 2 && !strcmp(what, "async");
+	size_t largest = argc < 4 && !strcmp(what, "copies") ? copy_largest(argv[2]) : 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!calls && (!largest || strcmp(argv[1], "copies"))) {
-		fprintf(stderr, "usage: probe calls | copies [LARGEST]\n");
+	if (!calls && !async && !largest) {
+		fprintf(stderr, "usage: probe calls | async | copies [LARGEST]\n");
 		return 2;
 	}
 	setup();
 	if (calls) {
 		launches();
 		round_trips();
+	} else if (async) {
+		bursts();
 	} else {
 		copies(largest);
 	}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Ways to give a program a libcuda, for what is measured beside each other: the one
+beneath, a server of this host, and a server of another host, which is this one
+over loopback. What starts them is that of the end-to-end tests.
+"""
+
+import contextlib
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../../selftests/e2e"))
+from harness import CTL, Setup      # noqa: E402
+from network import Network         # noqa: E402
+
+LINKS = {"socket": "local", "module": "local", "network-plain": "tcp", "network-tls": "tls"}
+NETWORK = ("network-plain", "network-tls")
+# What a user may have set must not change what is measured.
+NOT_OURS = ("VGPU_", "SOFTGPU_", "CUDA_VISIBLE")
+
+
+class Way:
+    """One way to run a program: its environment, and what goes between."""
+
+    def __init__(self, name, setup):
+        self.name = name
+        self.setup = setup
+        self.link = LINKS[name]     # local, tcp, tls
+        self.env = setup.environment()
+
+
+def setup(build, name):
+    """Of the end-to-end tests, with one GPU; not yet entered."""
+    if name in NETWORK:
+        return Network(build, devices=1, link=LINKS[name].replace("tcp", "plain"))
+    return Setup(build, {"socket": "remote", "module": "device"}[name], devices=1)
+
+
+class Place:
+    """All ways that are wanted, with their daemons."""
+
+    def __init__(self, build, names):
+        for variable in [v for v in os.environ if v.startswith(NOT_OURS)]:
+            del os.environ[variable]
+        self.build = os.path.abspath(build)
+        self.names = names
+        self.ways = []
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        beneath = self.stack.enter_context(Setup(self.build, "direct", devices=1))
+        self.direct = beneath.environment()
+        self.folder = beneath.folder
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stack.close)
+            for name in self.names:
+                this = setup(self.build, name)
+                if this.missing():
+                    sys.exit("bench: %s: there is no %s" % (name, this.missing()))
+                self.ways.append(Way(name, self.stack.enter_context(this)))
+            undo.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+
+def known(build):
+    """All that can be measured here, the most local first."""
+    needed = {"module": CTL, "network-plain": build + "/vgpud", "network-tls": build + "/vgpud"}
+    return [name for name in LINKS if os.path.exists(needed.get(name, build))]
+
+
+def counting(way, build, counter):
+    """The way's environment with the libcuda that counts what it waits for."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(counter)
+    path = build + "/bench/counting:" + way.env["LD_LIBRARY_PATH"]
+    return dict(way.env, LD_LIBRARY_PATH=path, VGPU_BENCH_WAITS=counter)
