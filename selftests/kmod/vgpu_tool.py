@@ -102,7 +102,8 @@ def lists():
     assert devices == sorted(devices, key=lambda d: d["device"])
     assert [d["uuid"] for d in devices if d["device"] == 900] == [UUID]
     lines = does("list").splitlines()
-    assert lines[0].split() == "DEVICE STATE NAME MEMORY CHANNELS CHARGED BACKEND".split()
+    assert lines[0].split() == ("DEVICE STATE NAME MEMORY CHANNELS CHARGED BACKEND SERVER LINK "
+                                "CONNECTION SESSIONS").split()
     assert [line.split()[0] for line in lines[1:]] == ["vgpu%d" % d["device"] for d in devices]
 
 
@@ -110,7 +111,9 @@ def lists():
 def members_of_json():
     assert list(shows("900")) == [
         "device", "node", "name", "uuid", "state", "backend", "memory", "budget",
-        "channel_budget", "charged", "channels", "channels_total", "channels_lost", "copied"]
+        "channel_budget", "charged", "channels", "channels_total", "channels_lost", "copied",
+        "server"]
+    assert shows("900")["server"] is None       # there is no daemon
 
 
 @test

@@ -2,7 +2,7 @@
 /* What vgpu prints for people and for programs. */
 #include <errno.h>
 #include <stdlib.h>
-#include "../../tools/vgpu/vgpu.h"
+#include "../../tools/vgpu/daemons.h"
 #include "test.h"
 
 static const struct vgpu_nl_device first = {
@@ -15,6 +15,25 @@ static const struct vgpu_nl_device first = {
 
 static const struct vgpu_nl_device tenth = {
 	.number = 10, .state = VGPU_DEVICE_UNBOUND, .name = "\xc3\x9c" "ber", .memory = UINT64_MAX,
+};
+
+static struct vgpu_daemons nobody;
+
+static const struct vgpu_daemons daemons = {
+	.vgpud = true, .server = true, .nfars = 1, .nnears = 3, .nserved = 2,
+	.fars = (struct vgpu_far[]){ {
+		.name = "lab", .address = "gpu1:7667", .state = "up", .link = "ktls",
+		.rtt_us = 120,
+	} },
+	.nears = (struct vgpu_near_session[]){
+		{ .server = "lab", .devices = { 2, { 3, 10 } } },
+		{ .server = "lab", .devices = { 1, { 3 } } },
+		{ .server = "lab" },
+	},
+	.served = (struct vgpu_far_session[]){
+		{ .link = "local", .gpus = { 2, { 1, 0 } } },
+		{ .link = "tls", .gpus = { 1, { 0 } } },
+	},
 };
 
 /* ---- what was printed ---- */
@@ -130,16 +149,65 @@ TEST(list)
 {
 	const struct vgpu_nl_device devices[] = { first, tenth };
 
-	vgpu_devices_print(begin(), devices, 2);
-	CHECK(is("DEVICE  STATE    NAME      MEMORY  CHANNELS  CHARGED  BACKEND\n"
-		 "vgpu0   ready    Tesla T4     16G         2     1.5M  local:0\n"
-		 "vgpu10  unbound  \xc3\x9c" "ber         16E         0       0B  -\n"));
+	CHECK_EQ(vgpu_devices_print(begin(), devices, 2, &nobody), 0);
+	CHECK(is("DEVICE  STATE    NAME      MEMORY  CHANNELS  CHARGED  BACKEND  SERVER  LINK  "
+		 "CONNECTION  SESSIONS\n"
+		 "vgpu0   ready    Tesla T4     16G         2     1.5M  local:0  -       -     "
+		 "-                  -\n"
+		 "vgpu10  unbound  \xc3\x9c" "ber         16E         0       0B  -        -       "
+		 "-     -                  -\n"));
+}
+
+TEST(list_with_daemons)
+{
+	struct vgpu_nl_device devices[] = { first, tenth, { .number = 3 }, { .number = 4 } };
+
+	strcpy(devices[2].backend, "lab:1");
+	strcpy(devices[3].backend, "other:1");
+	CHECK_EQ(vgpu_devices_print(begin(), devices, 4, &daemons), 0);
+	CHECK(is("DEVICE  STATE    NAME      MEMORY  CHANNELS  CHARGED  BACKEND  SERVER  LINK   "
+		 "CONNECTION  SESSIONS\n"
+		 "vgpu0   ready    Tesla T4     16G         2     1.5M  local:0  local   local  "
+		 "up                 1\n"
+		 "vgpu10  unbound  \xc3\x9c" "ber         16E         0       0B  -        -       "
+		 "-      -                  -\n"
+		 "vgpu3   unbound  -             0B         0       0B  lab:1    lab     ktls   "
+		 "up                 2\n"
+		 "vgpu4   unbound  -             0B         0       0B  other:1  -       -      "
+		 "-                  -\n"));
 }
 
 TEST(list_of_none)
 {
-	vgpu_devices_print(begin(), NULL, 0);
-	CHECK(is("DEVICE  STATE  NAME  MEMORY  CHANNELS  CHARGED  BACKEND\n"));
+	CHECK_EQ(vgpu_devices_print(begin(), NULL, 0, &nobody), 0);
+	CHECK(is("DEVICE  STATE  NAME  MEMORY  CHANNELS  CHARGED  BACKEND  SERVER  LINK  "
+		 "CONNECTION  SESSIONS\n"));
+}
+
+/* What a backend must be for a device to lead anywhere. */
+TEST(leads)
+{
+	static const struct {
+		const char	*backend, *name;
+	} backends[] = {
+		{ "lab:0", "lab" }, { "lab:12", "lab" }, { "local:0", "local" },
+		{ "", NULL }, { "lab", NULL }, { "lab:", NULL }, { ":0", NULL }, { "lab:x", NULL },
+		{ "lab:-1", NULL }, { "la:0", NULL }, { "labs:0", NULL }, { "lab:0:0", NULL },
+	};
+	struct vgpu_lead lead;
+
+	for (unsigned i = 0; i < sizeof(backends) / sizeof(*backends); i++) {
+		struct vgpu_nl_device d = {};
+		bool found;
+
+		strcpy(d.backend, backends[i].backend);
+		found = vgpu_daemons_lead(&daemons, &d, &lead);
+		if (found != !!backends[i].name)
+			printf("# backend %s\n", d.backend);
+		CHECK_EQ(found, !!backends[i].name);
+		CHECK(!found || !strcmp(lead.far.name, backends[i].name));
+		CHECK(!vgpu_daemons_lead(&nobody, &d, &lead));
+	}
 }
 
 TEST(longest_strings)
@@ -148,10 +216,10 @@ TEST(longest_strings)
 
 	memset(d.name, 1, VGPU_NAME_MAX);
 	memset(d.backend, 1, VGPU_BACKEND_MAX);
-	vgpu_devices_print(begin(), &d, 1);
+	CHECK_EQ(vgpu_devices_print(begin(), &d, 1, &nobody), 0);
 	fclose(out);
 	CHECK(printed_size > 3 * (VGPU_NAME_MAX + VGPU_BACKEND_MAX));
-	CHECK(!memcmp(printed + printed_size - 4, BAD "\n", 4));
+	CHECK(strstr(printed, BAD BAD "  -"));
 }
 
 TEST(show)
@@ -172,6 +240,31 @@ TEST(show)
 		 "copied           1000B\n"));
 }
 
+TEST(show_with_daemons)
+{
+	struct vgpu_nl_device d = { .number = 3, .backend = "lab:1" };
+	struct vgpu_lead lead;
+
+	REQUIRE(vgpu_daemons_lead(&daemons, &d, &lead));
+	vgpu_lead_print(begin(), &lead);
+	CHECK(is("server           lab\n"
+		 "address          gpu1:7667\n"
+		 "link             ktls\n"
+		 "connection       up\n"
+		 "round trip       120 us\n"
+		 "sessions         2\n"));
+	strcpy(lead.far.error, "no\x1b[31m route");
+	strcpy(lead.far.link, "");
+	lead.far.rtt_us = 0;
+	vgpu_lead_print(begin(), &lead);
+	CHECK(is("server           lab\n"
+		 "address          gpu1:7667\n"
+		 "link             -\n"
+		 "connection       up\n"
+		 "error            no" BAD "[31m route\n"
+		 "sessions         2\n"));
+}
+
 /* ---- for programs ---- */
 
 #define FIRST "\"device\":0,\"node\":\"/dev/vgpu0\",\"name\":\"Tesla T4\","		\
@@ -179,24 +272,41 @@ TEST(show)
 	"\"backend\":\"local:0\",\"memory\":17179869184,\"budget\":0,"			\
 	"\"channel_budget\":67108864,\"charged\":1572864,\"channels\":2,"		\
 	"\"channels_total\":14,\"channels_lost\":1,\"copied\":1000"
+#define NOWHERE	",\"server\":null"
 
 TEST(json_of_a_device)
 {
-	CHECK(json_is(vgpu_device_json(&first), "{" FIRST "}\n"));
+	CHECK(json_is(vgpu_device_json(&first, &nobody), "{" FIRST NOWHERE "}\n"));
+}
+
+TEST(json_of_a_device_that_leads_somewhere)
+{
+	struct vgpu_nl_device d = first;
+	json_t *json;
+
+	strcpy(d.backend, "lab:0");
+	d.number = 10;
+	json = vgpu_device_json(&d, &daemons);
+	REQUIRE(json);
+	CHECK(json_is(json_incref(json_object_get(json, "server")),
+		      "{\"name\":\"lab\",\"address\":\"gpu1:7667\",\"state\":\"up\","
+		      "\"error\":\"\",\"rtt_us\":120,\"link\":\"ktls\",\"sessions\":1}\n"));
+	json_decref(json);
 }
 
 TEST(json_of_devices)
 {
 	const struct vgpu_nl_device devices[] = { first, first };
 
-	CHECK(json_is(vgpu_devices_json(devices, 2), "{\"devices\":[{" FIRST "},{" FIRST "}]}\n"));
-	CHECK(json_is(vgpu_devices_json(NULL, 0), "{\"devices\":[]}\n"));
+	CHECK(json_is(vgpu_devices_json(devices, 2, &nobody),
+		      "{\"devices\":[{" FIRST NOWHERE "},{" FIRST NOWHERE "}]}\n"));
+	CHECK(json_is(vgpu_devices_json(NULL, 0, &nobody), "{\"devices\":[]}\n"));
 }
 
 TEST(json_of_what_json_cannot_say)
 {
 	struct vgpu_nl_device d = { .name = "a\"b\\\xff\n", .memory = UINT64_MAX };
-	json_t *json = vgpu_device_json(&d);
+	json_t *json = vgpu_device_json(&d, &nobody);
 
 	REQUIRE(json);
 	CHECK(!strcmp(json_string_value(json_object_get(json, "name")), "a\"b\\" BAD BAD));
@@ -210,7 +320,7 @@ TEST(json_on_a_full_disk)
 
 	REQUIRE(full);
 	setvbuf(full, NULL, _IONBF, 0);
-	CHECK_EQ(vgpu_json_print(full, vgpu_device_json(&first), 0), -EIO);
+	CHECK_EQ(vgpu_json_print(full, vgpu_device_json(&first, &nobody), 0), -EIO);
 	fclose(full);
 	CHECK_EQ(vgpu_json_print(stdout, NULL, 0), -ENOMEM);
 }

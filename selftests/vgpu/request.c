@@ -79,6 +79,20 @@ TEST(uuid)
 	CHECK(complained("--uuid fe: not a UUID"));
 }
 
+TEST(places_of_daemons)
+{
+	CHECK_EQ(parse(OPTION_JSON | OPTION_DAEMONS, "--vgpud-status", "/a", "-j",
+		       "--server-status=/b", NULL), 0);
+	CHECK(request.json && !strcmp(request.vgpud_status, "/a") &&
+	      !strcmp(request.server_status, "/b"));
+	CHECK_EQ(parse(OPTION_DAEMONS, NULL), 0);
+	CHECK(!request.vgpud_status && !request.server_status);
+	CHECK_EQ(parse(OPTION_DAEMONS, "--vgpud-status", NULL), -EINVAL);
+	CHECK(complained("requires an argument"));
+	CHECK_EQ(parse(ALL, "--server-status", "/b", NULL), -EINVAL);
+	CHECK(complained("--server-status"));
+}
+
 TEST(devices)
 {
 	CHECK_EQ(parse(OPTION_JSON, "vgpu1", "-j", "/dev/vgpu0", "7", NULL), 0);

@@ -2,17 +2,18 @@
 /* add, set and rm. */
 #include <errno.h>
 #include <string.h>
-#include "vgpu.h"
+#include "daemons.h"
 
 int vgpu_add(struct vgpu_nl *nl, const struct vgpu_request *r)
 {
+	static const struct vgpu_daemons nobody;	/* can know it already */
 	struct vgpu_nl_device made;
 	int err = vgpu_nl_new(nl, &r->want, &made);
 
 	if (err)
 		return vgpu_refused(nl, err, "add");
 	if (r->json)
-		err = vgpu_json_print(stdout, vgpu_device_json(&made), JSON_INDENT(2));
+		err = vgpu_json_print(stdout, vgpu_device_json(&made, &nobody), JSON_INDENT(2));
 	else
 		printf("vgpu%u\n", made.number);
 	if (err)

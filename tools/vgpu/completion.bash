@@ -7,7 +7,8 @@ _vgpu_settings='--name --backend --memory --budget --channel-budget'
 _vgpu_options()
 {
 	case $1 in
-	list | show | monitor) echo '--json' ;;
+	list | show | servers | sessions) echo '--json --vgpud-status --server-status' ;;
+	monitor) echo '--json' ;;
 	add) echo "--json --number --uuid $_vgpu_settings" ;;
 	set) echo "$_vgpu_settings" ;;
 	esac
@@ -26,7 +27,7 @@ _vgpu_words()
 	local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]}
 
 	if ((COMP_CWORD == 1)); then
-		echo 'list show add set rm monitor help'
+		echo 'list show servers sessions add set rm monitor help'
 	elif [[ $word == -* ]]; then
 		_vgpu_options "$command"
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-n|--[^j].*)$ ]]; then

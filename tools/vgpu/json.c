@@ -2,7 +2,7 @@
 /* Devices and events for programs. The members are promised by vgpu(8). */
 #include <errno.h>
 #include <string.h>
-#include "vgpu.h"
+#include "daemons.h"
 
 /* Numbers of jansson have a sign; the upper half of ours become reals. */
 static json_t *number(uint64_t n)
@@ -62,20 +62,26 @@ static json_t *complete(json_t *json, int err)
 	return NULL;
 }
 
-json_t *vgpu_device_json(const struct vgpu_nl_device *d)
+json_t *vgpu_device_json(const struct vgpu_nl_device *d, const struct vgpu_daemons *daemons)
 {
 	json_t *json = json_object();
+	struct vgpu_lead lead;
+	int err = add_identity(json, d) || add_quantities(json, d);
 
-	return complete(json, add_identity(json, d) || add_quantities(json, d));
+	if (!err)
+		err = json_object_set_new(json, "server", vgpu_daemons_lead(daemons, d, &lead) ?
+					  vgpu_lead_json(&lead) : json_null());
+	return complete(json, err);
 }
 
-json_t *vgpu_devices_json(const struct vgpu_nl_device *devices, unsigned count)
+json_t *vgpu_devices_json(const struct vgpu_nl_device *devices, unsigned count,
+			  const struct vgpu_daemons *daemons)
 {
 	json_t *array = json_array();
 	int err = 0;
 
 	for (unsigned i = 0; i < count && !err; i++)
-		err = json_array_append_new(array, vgpu_device_json(&devices[i]));
+		err = json_array_append_new(array, vgpu_device_json(&devices[i], daemons));
 	array = complete(array, err);
 	return array ? json_pack("{so}", "devices", array) : NULL;
 }

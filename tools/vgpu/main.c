@@ -6,8 +6,10 @@
 #include "vgpu.h"
 
 static const char usage[] =
-	"usage: vgpu list [-j]\n"
-	"       vgpu show DEVICE [-j]\n"
+	"usage: vgpu list [STATUS]... [-j]\n"
+	"       vgpu show DEVICE [STATUS]... [-j]\n"
+	"       vgpu servers [STATUS]... [-j]\n"
+	"       vgpu sessions [STATUS]... [-j]\n"
 	"       vgpu add [-n NUMBER] [--uuid UUID] [SETTING]... [-j]\n"
 	"       vgpu set DEVICE SETTING...\n"
 	"       vgpu rm DEVICE...\n"
@@ -17,24 +19,33 @@ static const char usage[] =
 	"DEVICE:  a number, vgpuN, /dev/vgpuN or a UUID\n"
 	"SETTING: --name TEXT, --backend TEXT, --memory SIZE,\n"
 	"         --budget SIZE, --channel-budget SIZE\n"
+	"STATUS:  --vgpud-status PATH, --server-status PATH\n"
 	"SIZE:    a number; K, M, G, T, P or E may follow\n"
 	"-j:      print JSON\n";
+
+/* Traits of commands. */
+enum {
+	CHANGES		= 1 << 0,		/* needs a setting */
+	NO_KERNEL	= 1 << 1,		/* does not ask it */
+};
 
 struct command {
 	const char	*name;
 	unsigned	options;
 	unsigned	least, most;		/* devices */
-	bool		changes;		/* needs a setting */
+	unsigned	traits;
 	int		(*run)(struct vgpu_nl *nl, const struct vgpu_request *r);
 };
 
 static const struct command commands[] = {
-	{ "list",    OPTION_JSON, 0, 0, false, vgpu_list },
-	{ "show",    OPTION_JSON, 1, 1, false, vgpu_show },
-	{ "add",     OPTION_JSON | OPTION_PLACE | OPTION_SETTING, 0, 0, false, vgpu_add },
-	{ "set",     OPTION_SETTING, 1, 1, true, vgpu_set },
-	{ "rm",	     0, 1, UINT_MAX, false, vgpu_rm },
-	{ "monitor", OPTION_JSON, 0, 0, false, vgpu_monitor },
+	{ "list",     OPTION_JSON | OPTION_DAEMONS, 0, 0, 0, vgpu_list },
+	{ "show",     OPTION_JSON | OPTION_DAEMONS, 1, 1, 0, vgpu_show },
+	{ "servers",  OPTION_JSON | OPTION_DAEMONS, 0, 0, NO_KERNEL, vgpu_servers },
+	{ "sessions", OPTION_JSON | OPTION_DAEMONS, 0, 0, NO_KERNEL, vgpu_sessions },
+	{ "add",      OPTION_JSON | OPTION_PLACE | OPTION_SETTING, 0, 0, 0, vgpu_add },
+	{ "set",      OPTION_SETTING, 1, 1, CHANGES, vgpu_set },
+	{ "rm",	      0, 1, UINT_MAX, 0, vgpu_rm },
+	{ "monitor",  OPTION_JSON, 0, 0, 0, vgpu_monitor },
 };
 
 static const struct command *find_command(const char *name)
@@ -58,7 +69,7 @@ static const char *misuse(const struct command *c, const struct vgpu_request *r)
 		return "which device?";
 	if (r->ntargets > c->most)
 		return c->most ? "one device only" : "takes no device";
-	if (c->changes && !r->want.has)
+	if ((c->traits & CHANGES) && !r->want.has)
 		return "nothing to change was given";
 	return NULL;
 }
@@ -73,6 +84,8 @@ static int run(const struct command *c, const struct vgpu_request *r)
 		vgpu_complain("%s: %s", c->name, wrong);
 		return USAGE;
 	}
+	if (c->traits & NO_KERNEL)
+		return c->run(NULL, r);
 	err = vgpu_nl_open(&nl);
 	if (err)
 		return vgpu_unreachable(err);

@@ -9,9 +9,12 @@
 struct known {
 	const char	*name;
 	char		letter;		/* 0: has none */
-	enum vgpu_attr	attr;		/* that it gives; 0: it has no argument */
+	unsigned	gives;		/* an attribute, or a path; 0: it has no argument */
 	unsigned	class;		/* 0: any command takes it */
 };
+
+/* What options give beside attributes. */
+enum { VGPUD_STATUS = VGPU_ATTR_MAX + 1, SERVER_STATUS };
 
 static const struct known known[] = {
 	{ "help",	    'h', 0, 0 },
@@ -23,10 +26,12 @@ static const struct known known[] = {
 	{ "memory",	    0, VGPU_ATTR_MEMORY, OPTION_SETTING },
 	{ "budget",	    0, VGPU_ATTR_BUDGET, OPTION_SETTING },
 	{ "channel-budget", 0, VGPU_ATTR_CHANNEL_BUDGET, OPTION_SETTING },
+	{ "vgpud-status",   0, VGPUD_STATUS, OPTION_DAEMONS },
+	{ "server-status",  0, SERVER_STATUS, OPTION_DAEMONS },
 };
 
 #define KNOWN	(sizeof(known) / sizeof(*known))
-/* What getopt calls an option that has no letter: this and its attribute. */
+/* What getopt calls an option that has no letter: this and what it gives. */
 #define LONG	256
 
 /* ---- values; they are complained about as "@option @value: ..." ---- */
@@ -109,6 +114,12 @@ static int take_option(struct vgpu_request *r, int option)
 		return 0;
 	case 'n':
 		return take_attribute(&r->want, VGPU_ATTR_DEVICE, optarg);
+	case LONG + VGPUD_STATUS:
+		r->vgpud_status = optarg;
+		return 0;
+	case LONG + SERVER_STATUS:
+		r->server_status = optarg;
+		return 0;
 	case '?':
 		return -EINVAL;		/* getopt said why */
 	}
@@ -122,12 +133,12 @@ static void describe(unsigned allowed, struct option *options, char *letters)
 		if (k->class && !(k->class & allowed))
 			continue;
 		*options++ = (struct option){
-			k->name, k->attr ? required_argument : no_argument, NULL,
-			k->letter ? k->letter : LONG + (int)k->attr,
+			k->name, k->gives ? required_argument : no_argument, NULL,
+			k->letter ? k->letter : LONG + (int)k->gives,
 		};
 		if (k->letter)
 			*letters++ = k->letter;
-		if (k->letter && k->attr)
+		if (k->letter && k->gives)
 			*letters++ = ':';
 	}
 	*options = (struct option){};

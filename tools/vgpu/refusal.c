@@ -49,3 +49,11 @@ int vgpu_refused(const struct vgpu_nl *nl, int err, const char *what)
 	vgpu_complain("%s: %s%s", what, vgpu_nl_error(nl), remedy(err));
 	return REFUSED;
 }
+
+int vgpu_written(int err)
+{
+	if (!err)
+		return DONE;
+	vgpu_complain("cannot print: %s", strerror(-err));
+	return REFUSED;
+}

@@ -1,36 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* list and show: what devices there are. Nothing is changed here. */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include "vgpu.h"
+#include "daemons.h"
 
-/* The document was written, or why not. */
-static int written(int err)
+/*
+ * What the daemons say of the devices' other end. One that is not there, or makes
+ * no sense, which was complained about, is no reason not to show devices.
+ */
+static void ask(struct vgpu_daemons *d, const struct vgpu_request *r)
 {
-	if (!err)
-		return DONE;
-	vgpu_complain("cannot print: %s", strerror(-err));
-	return REFUSED;
+	*d = (struct vgpu_daemons){};
+	vgpu_daemons_ask_vgpud(d, r);
+	vgpu_daemons_ask_server(d, r);
 }
 
 int vgpu_list(struct vgpu_nl *nl, const struct vgpu_request *r)
 {
 	struct vgpu_nl_device *devices;
-	int count = vgpu_nl_dump(nl, &devices), err = 0;
+	struct vgpu_daemons daemons;
+	int count = vgpu_nl_dump(nl, &devices), err;
 
 	if (count < 0)
 		return vgpu_refused(nl, count, "list");
+	ask(&daemons, r);
 	if (r->json)
-		err = vgpu_json_print(stdout, vgpu_devices_json(devices, count), JSON_INDENT(2));
+		err = vgpu_json_print(stdout, vgpu_devices_json(devices, count, &daemons),
+				      JSON_INDENT(2));
 	else
-		vgpu_devices_print(stdout, devices, count);
+		err = vgpu_devices_print(stdout, devices, count, &daemons);
+	vgpu_daemons_free(&daemons);
 	free(devices);
-	return written(err);
+	return vgpu_written(err);
+}
+
+static void show(const struct vgpu_nl_device *d, const struct vgpu_daemons *daemons)
+{
+	struct vgpu_lead lead;
+
+	vgpu_device_print(stdout, d);
+	if (vgpu_daemons_lead(daemons, d, &lead))
+		vgpu_lead_print(stdout, &lead);
 }
 
 int vgpu_show(struct vgpu_nl *nl, const struct vgpu_request *r)
 {
+	struct vgpu_daemons daemons;
 	struct vgpu_nl_device d;
 	int err;
 
@@ -40,9 +54,11 @@ int vgpu_show(struct vgpu_nl *nl, const struct vgpu_request *r)
 	err = vgpu_nl_get(nl, r->targets->number, &d);
 	if (err)
 		return vgpu_refused(nl, err, r->targets->text);
+	ask(&daemons, r);
 	if (r->json)
-		err = vgpu_json_print(stdout, vgpu_device_json(&d), JSON_INDENT(2));
+		err = vgpu_json_print(stdout, vgpu_device_json(&d, &daemons), JSON_INDENT(2));
 	else
-		vgpu_device_print(stdout, &d);
-	return written(err);
+		show(&d, &daemons);
+	vgpu_daemons_free(&daemons);
+	return vgpu_written(err);
 }

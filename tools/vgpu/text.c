@@ -4,7 +4,7 @@
  * terminal as they are.
  */
 #include <string.h>
-#include "vgpu.h"
+#include "daemons.h"
 
 /* ---- values ---- */
 
@@ -71,105 +71,55 @@ const char *vgpu_text_clean(const char *in, char *text, size_t size)
 	return text;
 }
 
-/* Columns that clean text takes. */
-static int text_width(const char *text)
-{
-	int width = 0;
-
-	for (; *text; text++)
-		width += (*text & 0xc0) != 0x80;
-	return width;
-}
-
 /* ---- list ---- */
 
-enum column { NODE, STATE, NAME, MEMORY, CHANNELS, IN_USE, BACKEND, COLUMNS };
-
-static const char *const heads[COLUMNS] = {
-	"DEVICE", "STATE", "NAME", "MEMORY", "CHANNELS", "CHARGED", "BACKEND",
-};
-
-static bool is_number(enum column c)
+static void lead_add(struct vgpu_table *t, const struct vgpu_lead *lead)
 {
-	return c == MEMORY || c == CHANNELS || c == IN_USE;
+	vgpu_table_cell(t, "%s", lead ? lead->far.name : "");
+	vgpu_table_cell(t, "%s", lead ? lead->far.link : "");
+	vgpu_table_cell(t, "%s", lead ? lead->far.state : "");
+	if (lead)
+		vgpu_table_cell(t, "%u", lead->sessions);
+	else
+		vgpu_table_cell(t, "-");
 }
 
-#define CELL	VGPU_CLEAN_TEXT(VGPU_BACKEND_MAX)
-
-/* What stands in column @c of the line of @d, NULL being the head. */
-static const char *cell(const struct vgpu_nl_device *d, enum column c, char text[CELL])
+int vgpu_devices_print(FILE *out, const struct vgpu_nl_device *devices, unsigned count,
+		       const struct vgpu_daemons *daemons)
 {
-	if (!d)
-		return heads[c];
-	switch (c) {
-	case NODE:
-		snprintf(text, CELL, "vgpu%u", d->number);
-		return text;
-	case STATE:
-		return vgpu_device_state_name(d->state);
-	case NAME:
-		return d->name[0] ? vgpu_text_clean(d->name, text, CELL) : "-";
-	case MEMORY:
-		return vgpu_size_format(d->memory, text);
-	case CHANNELS:
-		snprintf(text, CELL, "%llu", (unsigned long long)d->channels);
-		return text;
-	case IN_USE:
-		return vgpu_size_format(d->charged, text);
-	default:
-		return d->backend[0] ? vgpu_text_clean(d->backend, text, CELL) : "-";
+	static const char *const heads[] = {
+		"DEVICE", "STATE", "NAME", ">MEMORY", ">CHANNELS",
+		">CHARGED", "BACKEND", "SERVER", "LINK", "CONNECTION",
+		">SESSIONS",
+	};
+	struct vgpu_table *t = vgpu_table_open(heads, sizeof(heads) / sizeof(*heads));
+	char size[VGPU_SIZE_TEXT];
+	struct vgpu_lead lead;
+
+	for (const struct vgpu_nl_device *d = devices; t && d < devices + count; d++) {
+		vgpu_table_cell(t, "vgpu%u", d->number);
+		vgpu_table_cell(t, "%s", vgpu_device_state_name(d->state));
+		vgpu_table_cell(t, "%s", d->name);
+		vgpu_table_cell(t, "%s", vgpu_size_format(d->memory, size));
+		vgpu_table_cell(t, "%llu", (unsigned long long)d->channels);
+		vgpu_table_cell(t, "%s", vgpu_size_format(d->charged, size));
+		vgpu_table_cell(t, "%s", d->backend);
+		lead_add(t, vgpu_daemons_lead(daemons, d, &lead) ? &lead : NULL);
 	}
-}
-
-static void widen(int widths[COLUMNS], const struct vgpu_nl_device *d)
-{
-	char text[CELL];
-
-	for (enum column c = 0; c < COLUMNS; c++) {
-		int width = text_width(cell(d, c, text));
-
-		if (width > widths[c])
-			widths[c] = width;
-	}
-}
-
-static void line_print(FILE *out, const int widths[COLUMNS], const struct vgpu_nl_device *d)
-{
-	char text[CELL];
-
-	for (enum column c = 0; c < COLUMNS; c++) {
-		const char *value = cell(d, c, text);
-		int blanks = widths[c] - text_width(value);
-
-		if (is_number(c))
-			fprintf(out, "%*s%s", blanks, "", value);
-		else if (c == COLUMNS - 1)
-			fprintf(out, "%s", value);
-		else
-			fprintf(out, "%s%*s", value, blanks, "");
-		fputs(c == COLUMNS - 1 ? "\n" : "  ", out);
-	}
-}
-
-void vgpu_devices_print(FILE *out, const struct vgpu_nl_device *devices, unsigned count)
-{
-	int widths[COLUMNS] = {};
-
-	widen(widths, NULL);
-	for (unsigned i = 0; i < count; i++)
-		widen(widths, &devices[i]);
-	line_print(out, widths, NULL);
-	for (unsigned i = 0; i < count; i++)
-		line_print(out, widths, &devices[i]);
+	return vgpu_table_print(out, t);
 }
 
 /* ---- show ---- */
 
+/* Of a string that is printed. */
+#define LONGEST	512
+
 static void string_print(FILE *out, const char *label, const char *value)
 {
-	char text[CELL];
+	char text[VGPU_CLEAN_TEXT(LONGEST)];
 
-	fprintf(out, "%-16s %s\n", label, value[0] ? vgpu_text_clean(value, text, CELL) : "-");
+	fprintf(out, "%-16s %s\n", label,
+		value[0] ? vgpu_text_clean(value, text, sizeof(text)) : "-");
 }
 
 static void count_print(FILE *out, const char *label, uint64_t value)
@@ -191,6 +141,20 @@ static void budget_print(FILE *out, const char *label, uint64_t bytes)
 		bytes_print(out, label, bytes);
 	else
 		string_print(out, label, "a quarter of the host's memory");
+}
+
+void vgpu_lead_print(FILE *out, const struct vgpu_lead *lead)
+{
+	string_print(out, "server", lead->far.name);
+	string_print(out, "address", lead->far.address);
+	string_print(out, "link", lead->far.link);
+	string_print(out, "connection", lead->far.state);
+	if (lead->far.error[0])
+		string_print(out, "error", lead->far.error);
+	if (lead->far.rtt_us)
+		fprintf(out, "%-16s %llu us\n", "round trip",
+			(unsigned long long)lead->far.rtt_us);
+	count_print(out, "sessions", lead->sessions);
 }
 
 void vgpu_device_print(FILE *out, const struct vgpu_nl_device *d)
@@ -217,7 +181,8 @@ void vgpu_device_print(FILE *out, const struct vgpu_nl_device *d)
 
 static void device_event_print(FILE *out, const char *what, const struct vgpu_nl_device *d)
 {
-	char name[VGPU_CLEAN_TEXT(VGPU_NAME_MAX)], backend[CELL], memory[VGPU_SIZE_TEXT];
+	char name[VGPU_CLEAN_TEXT(VGPU_NAME_MAX)], backend[VGPU_CLEAN_TEXT(VGPU_BACKEND_MAX)];
+	char memory[VGPU_SIZE_TEXT];
 
 	fprintf(out, "vgpu%u %s state=%s name=\"%s\" memory=%s backend=\"%s\"\n", d->number, what,
 		vgpu_device_state_name(d->state), vgpu_text_clean(d->name, name, sizeof(name)),

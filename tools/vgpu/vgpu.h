@@ -6,9 +6,11 @@
  *	options.c	what a command line asks for
  *	parse.c		the words people use for sizes and devices
  *	show.c		list, show
+ *	daemons.h	what the daemons say: servers, sessions
  *	change.c	add, set, rm
  *	monitor.c	monitor
  *	text.c, json.c	devices and events for people and for programs
+ *	table.c		tables for people
  *	find.c		which device is meant
  *	refusal.c	what went wrong and what to do about it
  */
@@ -48,10 +50,13 @@ enum {
 	OPTION_JSON	= 1 << 0,
 	OPTION_PLACE	= 1 << 1,	/* --number, --uuid */
 	OPTION_SETTING	= 1 << 2,	/* --name and the others */
+	OPTION_DAEMONS	= 1 << 3,	/* --vgpud-status, --server-status */
 };
 
 struct vgpu_request {
 	bool			json;
+	const char		*vgpud_status;	/* paths; NULL: not given */
+	const char		*server_status;
 	struct vgpu_nl_device	want;		/* .has: what was given */
 	struct vgpu_target	*targets;
 	unsigned		ntargets;
@@ -70,6 +75,9 @@ void vgpu_request_free(struct vgpu_request *r);
 /* Make sure of the number of a device named by its UUID: DONE, or REFUSED and why. */
 int vgpu_target_find(struct vgpu_nl *nl, struct vgpu_target *target);
 
+/* These two do not ask the kernel: @nl is NULL. (sessions.c) */
+int vgpu_servers(struct vgpu_nl *nl, const struct vgpu_request *r);
+int vgpu_sessions(struct vgpu_nl *nl, const struct vgpu_request *r);
 int vgpu_list(struct vgpu_nl *nl, const struct vgpu_request *r);
 int vgpu_show(struct vgpu_nl *nl, const struct vgpu_request *r);
 int vgpu_add(struct vgpu_nl *nl, const struct vgpu_request *r);
@@ -93,14 +101,36 @@ const char *vgpu_size_format(uint64_t bytes, char text[VGPU_SIZE_TEXT]);
  */
 const char *vgpu_text_clean(const char *in, char *text, size_t size);
 
-void vgpu_devices_print(FILE *out, const struct vgpu_nl_device *devices, unsigned count);
+struct vgpu_daemons;
+struct vgpu_lead;
+
+int vgpu_devices_print(FILE *out, const struct vgpu_nl_device *devices, unsigned count,
+		       const struct vgpu_daemons *daemons);
 void vgpu_device_print(FILE *out, const struct vgpu_nl_device *d);
+/* What is said of the server that it leads to. */
+void vgpu_lead_print(FILE *out, const struct vgpu_lead *lead);
 void vgpu_event_print(FILE *out, const struct vgpu_nl_event *e);
+
+/* ---- table.c ---- */
+
+struct vgpu_table;
+
+/*
+ * Columns by their heads; one that begins with '>' is aligned at the right. NULL:
+ * no memory; vgpu_table_print() may be called then, too.
+ */
+struct vgpu_table *vgpu_table_open(const char *const *heads, unsigned n);
+/* The next cell, row by row; an empty one becomes "-". */
+void vgpu_table_cell(struct vgpu_table *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Print it and be done with it: 0 or -ENOMEM. */
+int vgpu_table_print(FILE *out, struct vgpu_table *t);
 
 /* ---- json.c: NULL if there is no memory ---- */
 
-json_t *vgpu_devices_json(const struct vgpu_nl_device *devices, unsigned count);
-json_t *vgpu_device_json(const struct vgpu_nl_device *d);
+json_t *vgpu_devices_json(const struct vgpu_nl_device *devices, unsigned count,
+			  const struct vgpu_daemons *daemons);
+json_t *vgpu_device_json(const struct vgpu_nl_device *d, const struct vgpu_daemons *daemons);
 json_t *vgpu_event_json(const struct vgpu_nl_event *e);
 
 /* Print a document, which is freed: 0 or -errno. */
@@ -113,5 +143,7 @@ void vgpu_complain(const char *format, ...) __attribute__((format(printf, 1, 2))
 int vgpu_unreachable(int err);
 /* @err came of the last request of @nl, which was to do @what. Returns REFUSED. */
 int vgpu_refused(const struct vgpu_nl *nl, int err, const char *what);
+/* A document was written, or -errno says why not: DONE, or REFUSED. */
+int vgpu_written(int err);
 
 #endif /* VGPU_TOOL_H */
