@@ -247,7 +247,8 @@ static void copies(size_t largest)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool calls = argc == 2 && !strcmp(what, "calls"), async = argc == 2 && !strcmp(what, "async");
+	bool calls = argc == 2 && !strcmp(what, "calls");
+	bool async = argc == 2 && !strcmp(what, "async");
 	size_t largest = argc < 4 && !strcmp(what, "copies") ? copy_largest(argv[2]) : 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
