@@ -2,3 +2,8 @@
 # Tests of what travels between hosts.
 
 $(eval $(call unit-test,link,control,$(B)/obj/userspace/link/control_json.o,-ljansson -lcrypto))
+
+# Bytes over a connection, and trust. Certificates are made as `vgpu pki` makes them.
+STREAM_OBJS := $(call objects,userspace/link,stream.c secure.c sink.c trouble.c tls.c)
+STREAM_LIBS := -l:libssl.a -l:libcrypto.a -ldl
+$(eval $(call unit-test,link,stream,$(STREAM_OBJS),$(STREAM_LIBS)))

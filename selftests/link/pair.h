@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Two streams that are connected with each other, for tests of them. */
+#ifndef VGPU_SELFTESTS_LINK_PAIR_H
+#define VGPU_SELFTESTS_LINK_PAIR_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "link/stream.h"
+
+struct pair {
+	struct vgpu_stream	*server, *client;
+};
+
+/* Connected TCP sockets; [0] is the one that accepted. */
+static inline int pair_sockets(int fds[2])
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(a);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&a, length) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&a, &length) ||
+	    connect(fds[1], (struct sockaddr *)&a, length))
+		return -errno;
+	fds[0] = accept(listener, NULL, NULL);
+	close(listener);
+	return fds[0] < 0 ? -errno : 0;
+}
+
+static inline void pair_wait(struct vgpu_stream *s)
+{
+	struct pollfd p = { vgpu_stream_fd(s), vgpu_stream_events(s), 0 };
+
+	poll(&p, 1, 10);
+}
+
+/* Both sides' handshakes until each is through or has failed. */
+static inline void pair_shake(struct pair *p, int *server, int *client)
+{
+	*server = *client = -EAGAIN;
+	for (int turns = 0; turns < 1000 && (*server == -EAGAIN || *client == -EAGAIN); turns++) {
+		if (*server == -EAGAIN)
+			*server = vgpu_stream_handshake(p->server);
+		if (*client == -EAGAIN)
+			*client = vgpu_stream_handshake(p->client);
+		/* nobody answers who has failed */
+		if (*server != -EAGAIN && *server && *client == -EAGAIN) {
+			vgpu_stream_handshake(p->client);
+			pair_wait(p->client);
+		}
+	}
+}
+
+static inline void pair_close(struct pair *p)
+{
+	vgpu_stream_close(p->server);
+	vgpu_stream_close(p->client);
+	p->server = p->client = NULL;
+}
+
+static inline struct iovec pair_piece(const void *from, size_t n)
+{
+	return (struct iovec){ (void *)from, n };
+}
+
+#endif /* VGPU_SELFTESTS_LINK_PAIR_H */
