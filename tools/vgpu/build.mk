@@ -5,7 +5,7 @@
 VGPU_TOOL_OBJS	:= $(call objects,tools/vgpu)
 # What a test of its parts links: all but the program itself.
 VGPU_TOOL_PARTS	:= $(filter-out %/main.o,$(VGPU_TOOL_OBJS)) $(NL_OBJS)
-VGPU_TOOL_LIBS	:= -l:libjansson.a $(NL_LIBS)
+VGPU_TOOL_LIBS	:= -l:libjansson.a $(NL_LIBS) -l:libcrypto.a -ldl
 
 ALL += $(B)/vgpu
 
