@@ -131,7 +131,7 @@ static bool add_lane(struct vgpu_mirror *m, int lane, uint64_t tail, size_t *bud
 /* Tell where the lanes go by @mark, and all else that is told along the way. */
 static void add_publish(struct vgpu_mirror *m, const struct mark *mark)
 {
-	struct vgpu_publish p = { };
+	struct vgpu_publish p = {};
 
 	for (int i = 0; i < VGPU_LANES; i++) {
 		p.tail[i] = mark->tail[i];

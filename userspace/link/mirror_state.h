@@ -14,7 +14,7 @@
 #define BATCH_HEADERS	(BATCH_FRAMES * (sizeof(struct vgpu_frame) + sizeof(struct vgpu_resume)))
 #define MARKS		8
 #define PULLS_MAX	64		/* that a worker may have outstanding */
-#define SERVED_MAX	(PULLS_MAX + BATCH_FRAMES)	/* and those whose last bytes are on their way */
+#define SERVED_MAX	(PULLS_MAX + BATCH_FRAMES)	/* with those whose end is on its way */
 #define FAILURES_MAX	64
 #define FORGETS_MAX	64
 
@@ -141,7 +141,7 @@ struct vgpu_mirror {
 	struct kept			*kept;
 	struct served			served[SERVED_MAX];	/* a ring */
 	unsigned int			first_served, nserved;
-	unsigned int			nserved_done;	/* the first so many are, but for the batch */
+	unsigned int			nserved_done;	/* but for the batch */
 	struct slot			slots[2];
 	struct vgpu_app_job		store_job;
 	uint8_t				*store_bytes;
