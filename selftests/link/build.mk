@@ -7,3 +7,6 @@ $(eval $(call unit-test,link,control,$(B)/obj/userspace/link/control_json.o,-lja
 STREAM_OBJS := $(call objects,userspace/link,stream.c secure.c sink.c trouble.c tls.c)
 STREAM_LIBS := -l:libssl.a -l:libcrypto.a -ldl
 $(eval $(call unit-test,link,stream,$(STREAM_OBJS),$(STREAM_LIBS)))
+
+# The mirror: two of them, with a wire between them that can be cut.
+$(eval $(call unit-test,link,mirror,$(LINK_OBJS) $(CHANNEL_OBJS) $(RELAY_OBJS),$(LINK_LIBS)))
