@@ -300,6 +300,24 @@ class Setup:
     def workers(self):
         return descendants(self.server.pid)
 
+    def kill_workers(self, pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def alive(self, pids):
+        """Of the GPU host's processes."""
+        return alive(pids)
+
+    def kill_server(self):
+        self.server.kill()
+
+    def restart_server(self):
+        self.server.end()
+        self.start_server()
+
+    def restart_all(self):
+        self.restart_server()
+
 
 class Tap:
     """Numbers results and counts failures."""

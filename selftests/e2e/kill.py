@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Kills the application, its worker or the server in the middle of work.
+"""Kills the application, its worker, vgpud or the server in the middle of work.
 
 Nobody may hang; processes and device memory of the dead must be gone within a
-second; a new program must run at once. Prints TAP.
+second (where a connection has to be given up, within the grace period and five
+seconds), descriptors of the daemons as well; a new program must run at once.
+Prints TAP.
 """
 
 import argparse
@@ -14,9 +16,11 @@ import signal
 import sys
 import time
 
-from harness import Setup, Tap, alive, session_members, wait_until
+from harness import Setup, Tap, session_members, wait_until
+from network import Network
 
 GONE_IN = 1.0
+GRACE = 2       # seconds, over the network
 
 
 class Kills:
@@ -25,6 +29,7 @@ class Kills:
         self.programs = programs
         self.factor = factor    # sanitizers and emulated machines are slow
         self.all_free = self.free_memory()
+        self.workers_end()
 
     def start_busy(self, *extra):
         return self.setup.start([self.programs + "/busy", "0", *extra])
@@ -51,8 +56,8 @@ class Kills:
         """MiB free on the first device, as a new program sees it."""
         return int(re.search(r"(\d+) of \d+ MiB are free", self.run("device_query")).group(1))
 
-    def workers_end(self):
-        took = wait_until(lambda: not self.setup.workers(), GONE_IN * self.factor)
+    def workers_end(self, within=GONE_IN):
+        took = wait_until(lambda: not self.setup.workers(), within * self.factor)
         assert took is not None, "workers %s live on" % self.setup.workers()
 
     def all_is_well(self):
@@ -61,9 +66,9 @@ class Kills:
         free = self.free_memory()
         assert free >= self.all_free - 4, "%d MiB are free, not %d" % (free, self.all_free)
 
-    def app_ends(self, busy):
+    def app_ends(self, busy, within=GONE_IN):
         """It gets an error, which busy answers by exit status 1."""
-        status = busy.wait(GONE_IN * self.factor)
+        status = busy.wait(within * self.factor)
         assert status is not None, "the application hangs\n" + busy.output()
         assert status == 1, "the application ended with %d\n%s" % (status, busy.output())
         assert "cudaError" in busy.output(), "no CUDA error was seen\n" + busy.output()
@@ -113,8 +118,7 @@ class Kills:
 
     def worker(self):
         busy = self.start_ready()
-        for pid in self.setup.workers():
-            os.kill(pid, signal.SIGKILL)
+        self.setup.kill_workers(self.setup.workers())
         self.app_ends(busy)
         busy.end()
         self.all_is_well()
@@ -124,8 +128,7 @@ class Kills:
         one = self.start_ready()
         first = self.setup.workers()
         two = self.start_ready()
-        for pid in first:
-            os.kill(pid, signal.SIGKILL)
+        self.setup.kill_workers(first)
         self.app_ends(one)
         time.sleep(0.3)
         assert two.popen.poll() is None, "the other application died\n" + two.output()
@@ -137,28 +140,107 @@ class Kills:
     def server(self):
         busy = self.start_ready()
         workers = self.setup.workers()
-        self.setup.server.kill()
-        self.app_ends(busy)
-        assert wait_until(lambda: not alive(workers), GONE_IN * self.factor) is not None, \
-            "workers %s outlive the server" % alive(workers)
+        self.setup.kill_server()
+        self.app_ends(busy, self.WITHOUT_SERVER)
+        assert wait_until(lambda: not self.setup.alive(workers),
+                          GONE_IN * self.factor) is not None, \
+            "workers %s outlive the server" % self.setup.alive(workers)
         busy.end()
-        self.setup.server.end()
-        self.setup.start_server()
+        self.setup.restart_server()
         self.all_is_well()
 
+    WITHOUT_SERVER = GONE_IN
     TESTS = [app, app_by_sigterm, app_with_child, app_at_any_time, app_stopped_then_killed,
              worker, worker_of_another, server]
+
+
+class NetworkKills(Kills):
+    """The application's host and the GPU's are two, vgpud is between them."""
+
+    WITHOUT_SERVER = GRACE + 5
+
+    def __init__(self, setup, programs, factor):
+        super().__init__(setup, programs, factor)
+        self.files = setup.open_files()
+
+    def all_is_well(self):
+        super().all_is_well()
+        self.workers_end()
+        took = wait_until(lambda: self.setup.open_files() == self.files, GONE_IN * self.factor)
+        assert took is not None, "descriptors of vgpud and the server: %s, not %s" % (
+            self.setup.open_files(), self.files)
+
+    def vgpud(self):
+        """Without the module nobody keeps its channels: they are lost, the workers later."""
+        busy = self.start_ready()
+        self.setup.vgpud.kill()
+        self.app_ends(busy)
+        busy.end()
+        self.workers_end(GRACE + 5)
+        self.setup.restart_vgpud()
+        self.all_is_well()
+
+    def vgpud_and_server(self):
+        busy = self.start_ready()
+        self.setup.vgpud.kill()
+        self.setup.kill_server()
+        self.app_ends(busy)
+        busy.end()
+        self.setup.restart_server()
+        self.setup.restart_vgpud()
+        self.all_is_well()
+
+    TESTS = Kills.TESTS + [vgpud, vgpud_and_server]
+
+
+class FarKills(NetworkKills):
+    """The module keeps the channels of a dead vgpud for the next one."""
+
+    def vgpud(self):
+        """Whatever is under way goes on, as often as it is killed."""
+        mixed = self.setup.start([self.programs + "/mixed", "150"])
+        kills = 0
+        while mixed.popen.poll() is None and kills < 10:
+            time.sleep(random.uniform(0.2, 1.5))
+            self.setup.vgpud.kill()
+            self.setup.restart_vgpud()
+            kills += 1
+        status, text = mixed.wait(60 * self.factor), mixed.output()
+        mixed.end()
+        assert status == 0 and "PASS" in text, "mixed: status %s after %d kills\n%s" % (
+            status, kills, text)
+        self.all_is_well()
+
+    def app_while_vgpud_is_dead(self):
+        busy = self.start_ready()
+        self.setup.vgpud.kill()
+        busy.kill()
+        busy.end()
+        self.setup.restart_vgpud()
+        self.workers_end(GRACE + 5)
+        self.all_is_well()
+
+    def server_while_vgpud_is_dead(self):
+        busy = self.start_ready()
+        self.setup.vgpud.kill()
+        self.setup.kill_server()
+        self.setup.restart_server()
+        self.setup.restart_vgpud()
+        self.app_ends(busy, GRACE + 5)
+        busy.end()
+        self.all_is_well()
+
+    TESTS = Kills.TESTS + [vgpud, app_while_vgpud_is_dead, server_while_vgpud_is_dead]
 
 
 def run(kills, test, tap):
     name = "kill/" + test.__name__
     try:
         test(kills)
-    except AssertionError as error:
+    except (AssertionError, RuntimeError) as error:
         log = kills.setup.server_log()
-        tap.result(False, name, "", "%s\n--- server:\n%s" % (error, log))
-        kills.setup.server.end()
-        kills.setup.start_server()
+        tap.result(False, name, "", "%s\n--- daemons:\n%s" % (error, log))
+        kills.setup.restart_all()
     else:
         reports = kills.setup.findings("")
         tap.result(not reports, name, "", "\n".join(reports))
@@ -168,19 +250,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build")
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
-    parser.add_argument("--mode", choices=["remote", "device"], default="remote")
+    parser.add_argument("--mode", choices=["remote", "device", "network"],
+                        default="remote")
+    parser.add_argument("--link", choices=["tls", "plain"], default="tls", help="of the network")
+    parser.add_argument("--far", nargs=2, metavar=("ADDRESS", "FOLDER"),
+                        help="a GPU host that is there, and this host's certificates")
     parser.add_argument("--san", choices=["address", "thread"], default="")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     programs = os.path.abspath((options.programs or options.build + "/e2e") + "/static")
     tap = Tap()
-    setup = Setup(options.build, options.mode, options.san)
+    emulated = options.mode == "device" or options.far
+    kind = Kills
+    if options.mode == "network":
+        setup = Network(options.build, options.san, link=options.link, grace=GRACE,
+                        far=options.far)
+        kind = FarKills if options.far else NetworkKills
+    else:
+        setup = Setup(options.build, options.mode, options.san)
     if setup.missing():
         tap.result(False, "kill", "not built: " + setup.missing())
         return tap.end()
     with setup:
-        kills = Kills(setup, programs, 5 if options.san or options.mode == "device" else 1)
-        for test in Kills.TESTS:
+        kills = kind(setup, programs, 5 if options.san or emulated else 1)
+        for test in kind.TESTS:
             if not options.names or test.__name__ in options.names:
                 run(kills, test, tap)
     return tap.end()

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 
-from harness import CTL, Setup, alive, descendants, start_daemon, start_server, wait_until
+from harness import CTL, Setup, alive, descendants, start_daemon, start_server
 
 AGENT_PORT = 7001
 CLIENT = "apphost"      # of the client's certificate
@@ -61,6 +61,16 @@ def memory(pid):
     """KiB of memory that is a process's alone."""
     with open("/proc/%d/smaps_rollup" % pid) as file:
         return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+
+
+def mapped(pid, build):
+    """Files called libcuda that a process has mapped, as paths below the build."""
+    try:
+        with open("/proc/%d/maps" % pid) as file:
+            lines = [line.split() for line in file if "libcuda.so" in line]
+    except OSError:
+        return []
+    return sorted({os.path.relpath(line[5], build) for line in lines if len(line) > 5})
 
 
 class Certificates:
@@ -118,6 +128,11 @@ class Gpus:
         if self.process:
             self.process.end()
 
+    def restart(self, grace):
+        self.end()
+        self.grace = grace
+        self.start()
+
     def workers(self):
         return descendants(self.process.pid)
 
@@ -130,6 +145,10 @@ class Gpus:
 
     def open_files(self):
         return open_files(self.process.pid)
+
+    def maps(self):
+        """Which libcuda each worker has mapped."""
+        return {pid: mapped(pid, self.build) for pid in self.workers()}
 
     def log(self):
         return self.process.output()
@@ -180,6 +199,7 @@ class Network(Setup):
         try:
             if self.far:
                 self.gpus = Far(self.far[0])
+                self.gpus.restart(self.grace)
             else:
                 self.gpus = Gpus(self.build, self.folder, self.san, self.devices, self.link,
                                  grace=self.grace)
@@ -269,6 +289,27 @@ class Network(Setup):
     def workers(self):
         return self.gpus.workers()
 
-    def sessions_end(self, timeout):
-        """Whether no worker is left in time."""
-        return wait_until(lambda: not self.workers(), timeout) is not None
+    def kill_workers(self, pids):
+        self.gpus.kill_workers(pids)
+
+    def alive(self, pids):
+        return self.gpus.alive(pids)
+
+    def kill_server(self):
+        self.gpus.kill()
+
+    def restart_server(self):
+        self.gpus.end()
+        self.gpus.start()
+
+    def restart_vgpud(self):
+        self.vgpud.end()
+        self.start_vgpud()
+
+    def restart_all(self):
+        self.restart_server()
+        self.restart_vgpud()
+
+    def open_files(self):
+        """Descriptors of both daemons."""
+        return open_files(self.vgpud.pid), self.gpus.open_files()

@@ -115,6 +115,10 @@ class Connection:
         self.preface = Preface(*PREFACE.unpack(first))
         if self.of_session:
             self.proxy.prefaces.append(first)
+            if self.proxy.catch(first):
+                self.flows[CLIENT].held = True
+                self.cut_at = time.monotonic() + 0.3
+                return b"", b""
         return first, rest
 
     def take(self, flow):
@@ -174,6 +178,7 @@ class Proxy:
         self.rule = rule
         self.cuts = 0           # connections of sessions that were cut
         self.prefaces = []      # of sessions, as bytes
+        self.catch = lambda preface: False      # true: is not passed on
         self.lock = threading.RLock()
         self.connections = []
         self.abandoned = []     # halves of which the other half was reset
