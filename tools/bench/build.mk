@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Benchmarks: programs that print figures, and the table made of them.
 
-BENCH_PROGRAMS := $(addprefix $(B)/bench/,bare net probe first_kernel)
+BENCH_PROGRAMS := $(addprefix $(B)/bench/,bare net far probe first_kernel)
 
 $(B)/bench/bare: $(call objects,tools/bench,bare.c)
 	@mkdir -p $(@D)
@@ -10,6 +10,10 @@ $(B)/bench/bare: $(call objects,tools/bench,bare.c)
 $(B)/bench/net: $(call objects,tools/bench,net.c tls.c)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -l:libssl.a -l:libcrypto.a -ldl
+
+$(B)/bench/far: $(call objects,tools/bench,far.c)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 # libcuda.so.1 as it is, which counts the answers that it waits for. Its objects are
 # not known up here, but they are when it is linked.
@@ -43,11 +47,15 @@ bench-module: all $(BENCH_PROGRAMS) $(B)/linux-debian/kmod/vgpu.ko
 		$(PYTHON) -B tools/bench/bench.py $(B) --rounds 3 --largest 1048576 \
 			--only socket,module --json /share/module.json'
 
-# What the distance between two hosts costs, in a virtual machine whose kernel has
-# netem. Times there are long; what they grow by is what counts.
-.PHONY: bench-delay
+# What the distance between two hosts costs: programs whose GPU is ever further away.
+BENCH_DELAY = tools/bench/roundtrips.py $(B) --programs $(E2E_B)/static
+
+.PHONY: bench-delay bench-netem
 bench-delay: all $(BENCH_PROGRAMS) $(B)/bench/counting/libcuda.so.1 $(E2E_STATIC)
+	$(BENCH_DELAY) --json $(B)/delay.json
+
+# The same with a delay by the kernel, in a virtual machine whose kernel can.
+bench-netem: all $(BENCH_PROGRAMS) $(B)/bench/counting/libcuda.so.1 $(E2E_STATIC)
 	@mkdir -p $(B)/bench
 	tools/vm/vm run --memory 3072 --timeout 3600 --share $(B)/bench -- \
-		tools/bench/roundtrips.py $(B) --programs $(E2E_B)/static \
-			--json /share/delay.json
+		$(BENCH_DELAY) --netem --json /share/netem.json

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """What distance costs: programs with the GPU on another host, ever further away.
 
-usage: roundtrips.py BUILD [--delays MS,...] [--only WAY,...] [--times N]
+usage: roundtrips.py BUILD [--netem] [--delays MS,...] [--only WAY,...] [--times N]
                      [--programs FOLDER] [--json FILE] [NAME...]
 
-Both daemons and the programs run in a network of their own whose round trip
-takes so much longer (tools/bench/delay: root, and a kernel with netem). For
+What goes between the daemons is passed on so much later by tools/bench/far.c;
+with --netem by the kernel, in a network of their own (tools/bench/delay). For
 every program: how often it waits for an answer, counted by a libcuda that
 counts; its time at each delay; and by how many round trips that grew from the
 first delay to the last. The same for bursts of asynchronous calls, which must
@@ -49,8 +49,8 @@ def count_waits(place, way, command):
 
 
 def measure(options):
-    """In the network with the delay: JSON lines, one for each figure."""
-    with ways.Place(options.build, options.only) as place:
+    """At one delay: JSON lines, one for each figure."""
+    with ways.Place(options.build, options.only, options.relay) as place:
         for way in place.ways:
             for name, seconds in bursts(place, way, options.times):
                 say(way=way.name, what="burst", name=name, seconds=seconds, waits=None)
@@ -80,10 +80,12 @@ def say(**figure):
 
 
 def at_delay(options, delay):
-    """Figures of measure() in a network with that delay."""
-    command = [HERE + "/delay", delay, sys.executable, "-B", os.path.abspath(__file__),
-               options.build, "--measure", "--times", str(options.times),
-               "--programs", options.programs, "--only", ",".join(options.only)]
+    """Figures of measure() with that delay."""
+    command = [HERE + "/delay", delay] if options.netem else []
+    command += [sys.executable, "-B", os.path.abspath(__file__), options.build, "--measure",
+                "--relay", "" if options.netem else delay,
+                "--times", str(options.times), "--programs", options.programs,
+                "--only", ",".join(options.only)]
     command += ["--count"] if delay == options.delays[0] else []
     found = []
     with subprocess.Popen(command + options.names, stdout=subprocess.PIPE, text=True) as run:
@@ -121,12 +123,14 @@ def show(options, rows):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build")
+    parser.add_argument("--netem", action="store_true", help="delays by the kernel")
     parser.add_argument("--delays", default="0,0.3,1", metavar="MS,...")
     parser.add_argument("--only", default=",".join(ways.NETWORK), metavar="WAY,...")
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--programs", metavar="FOLDER", help="default: BUILD/e2e/static")
     parser.add_argument("--json")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--relay", default="", help=argparse.SUPPRESS)
     parser.add_argument("--count", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_intermixed_args()

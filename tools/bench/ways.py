@@ -5,7 +5,9 @@ over loopback. What starts them is that of the end-to-end tests.
 """
 
 import contextlib
+import functools
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -29,21 +31,46 @@ class Way:
         self.env = setup.environment()
 
 
-def setup(build, name):
+class Far:
+    """The server is further away: its port of this host, behind tools/bench/far.c."""
+
+    def __init__(self, build, milliseconds, server):
+        self.process = subprocess.Popen(
+            [build + "/bench/far", str(server[1]), "%d" % (float(milliseconds) * 1e3)],
+            stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def setup(build, name, relay):
     """Of the end-to-end tests, with one GPU; not yet entered."""
     if name in NETWORK:
-        return Network(build, devices=1, link=LINKS[name].replace("tcp", "plain"))
+        through = functools.partial(Far, build, relay) if relay else None
+        return Network(build, devices=1, link=LINKS[name].replace("tcp", "plain"),
+                       through=through)
     return Setup(build, {"socket": "remote", "module": "device"}[name], devices=1)
 
 
 class Place:
-    """All ways that are wanted, with their daemons."""
+    """All ways that are wanted, with their daemons.
 
-    def __init__(self, build, names):
+    relay: milliseconds that a round trip over the network is made longer by, as
+    text; empty: nothing is in between.
+    """
+
+    def __init__(self, build, names, relay=""):
         for variable in [v for v in os.environ if v.startswith(NOT_OURS)]:
             del os.environ[variable]
         self.build = os.path.abspath(build)
         self.names = names
+        self.relay = relay
         self.ways = []
         self.stack = contextlib.ExitStack()
 
@@ -54,7 +81,7 @@ class Place:
         with contextlib.ExitStack() as undo:
             undo.callback(self.stack.close)
             for name in self.names:
-                this = setup(self.build, name)
+                this = setup(self.build, name, self.relay)
                 if this.missing():
                     sys.exit("bench: %s: there is no %s" % (name, this.missing()))
                 self.ways.append(Way(name, self.stack.enter_context(this)))
