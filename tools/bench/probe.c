@@ -6,6 +6,8 @@
  *	probe calls		launches and the round trip of a trivial synchronous call
  *	probe async		bursts of asynchronous calls until all of them are done, beside
  *				the round trip: how much of the way is in them
+ *	probe loop		does what a line of its input says, "WHAT TIMES": call, launch, h2d,
+ *				d2h, pageable; prints how long it took, and so on to the end
  *	probe copies [LARGEST]	host to device and back, pageable, page-locked, registered,
  *				up to so many bytes (4096 times a power of 4)
  */
@@ -101,6 +103,12 @@ static void round_trips(void)
 	printf("round_trip_p99 0 %lu\n", percentile(took, ROUNDS, 99));
 }
 
+static void calls(void)
+{
+	launches();
+	round_trips();
+}
+
 /* ---- bursts of asynchronous calls ---- */
 
 #define PIECE		(64u << 10)
@@ -165,6 +173,43 @@ static void burst(const char *metric, void (*calls)(void *host), void *host)
 			took[i] = clock_ns(CLOCK_MONOTONIC) - t;
 	}
 	printf("%s 0 %lu\n", metric, percentile(took, TIMES, 50));
+}
+
+/* ---- one thing over and over, when told: tools/bench/costs.py looks at it ---- */
+
+static void loop_once(const char *what, unsigned int times, void *host, void *plain)
+{
+	uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+	for (unsigned int i = 0; i < times; i++) {
+		if (!strcmp(what, "call"))
+			one_call(host);
+		else if (!strcmp(what, "launch"))
+			launch();
+		else if (!strcmp(what, "h2d"))
+			must(cuMemcpyHtoDAsync(device, host, PIECE, NULL), "cuMemcpyHtoDAsync");
+		else if (!strcmp(what, "d2h"))
+			must(cuMemcpyDtoHAsync(host, device, PIECE, NULL), "cuMemcpyDtoHAsync");
+		else
+			must(cuMemcpyDtoH(plain, device, PIECE), "cuMemcpyDtoH");
+	}
+	must(cuCtxSynchronize(), "cuCtxSynchronize");
+	printf("%s %u %lu\n", what, times, clock_ns(CLOCK_MONOTONIC) - t);
+}
+
+static void loop(void)
+{
+	void *host, *plain = malloc(PIECE);
+	unsigned int times;
+	char what[16];
+
+	must(cuMemAlloc(&device, PIECE), "cuMemAlloc");
+	must(cuMemHostAlloc(&host, PIECE, 0), "cuMemHostAlloc");
+	fill_random(host, PIECE);
+	while (scanf("%15s %u", what, &times) == 2)
+		loop_once(what, times, host, plain);
+	must(cuMemFreeHost(host), "cuMemFreeHost");
+	free(plain);
 }
 
 static void bursts(void)
@@ -247,23 +292,25 @@ static void copies(size_t largest)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool calls = argc == 2 && !strcmp(what, "calls");
-	bool async = argc == 2 && !strcmp(what, "async");
 	size_t largest = argc < 4 && !strcmp(what, "copies") ? copy_largest(argv[2]) : 0;
+	static const struct {
+		const char	*name;
+		void		(*run)(void);
+	} parts[] = { { "calls", calls }, { "async", bursts }, { "loop", loop } };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!calls && !async && !largest) {
-		fprintf(stderr, "usage: probe calls | async | copies [LARGEST]\n");
+	for (unsigned int i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		if (argc == 2 && !strcmp(what, parts[i].name)) {
+			setup();
+			parts[i].run();
+			return 0;
+		}
+	}
+	if (!largest) {
+		fprintf(stderr, "usage: probe calls | async | loop | copies [LARGEST]\n");
 		return 2;
 	}
 	setup();
-	if (calls) {
-		launches();
-		round_trips();
-	} else if (async) {
-		bursts();
-	} else {
-		copies(largest);
-	}
+	copies(largest);
 	return 0;
 }
