@@ -98,7 +98,7 @@ struct vgpu_control_channel;
 int vgpu_control_channel_create(struct vgpu_control_channel **out, struct vgpu_stream *s);
 void vgpu_control_channel_close(struct vgpu_control_channel *c);
 struct vgpu_stream *vgpu_control_channel_stream(struct vgpu_control_channel *c);
-/* Queue a message; more than 1 MiB that nobody reads is -ENOBUFS. */
+/* Send a message, at once or later; more than 1 MiB that nobody reads is -ENOBUFS. */
 int vgpu_control_channel_send(struct vgpu_control_channel *c, const struct vgpu_control *m);
 /*
  * Handshake, send what is queued, and take one message: 1; 0: none is there yet;

@@ -7,13 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "link/stream.h"
 #include "server/server.h"
+
+#define SESSIONS_MAX	65536
 
 #define USAGE								\
 	"usage: vgpu-server [-v] [--socket PATH] [--ctl PATH] [--libcuda PATH] [--cache DIR]\n" \
-	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N]\n"
+	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N] [--status PATH]\n" \
+	"\t[--listen ADDRESS[:PORT]]... [--tls DIR] [--plain] [--grace SECONDS]\n" \
+	"\t[--max-sessions-per-client N] [--uid-base N]\n"
 
-enum { SOCKET = 256, CTL, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, HELP,
+enum { SOCKET = 256, CTL, LIBCUDA, CACHE, CACHE_LIMIT, DEVICES, MAX_SESSIONS, STATUS, HELP,
+       LISTEN, TLS, PLAIN, GRACE, MAX_CLIENT_SESSIONS, UID_BASE,
        CONNECTION, CHANNEL, SESSION, GPUS, PARENT, REFUSE };
 
 static const struct option long_options[] = {
@@ -24,6 +30,13 @@ static const struct option long_options[] = {
 	{ "cache-limit", required_argument, NULL, CACHE_LIMIT },
 	{ "devices", required_argument, NULL, DEVICES },
 	{ "max-sessions", required_argument, NULL, MAX_SESSIONS },
+	{ "status", required_argument, NULL, STATUS },
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "tls", required_argument, NULL, TLS },
+	{ "plain", no_argument, NULL, PLAIN },
+	{ "grace", required_argument, NULL, GRACE },
+	{ "max-sessions-per-client", required_argument, NULL, MAX_CLIENT_SESSIONS },
+	{ "uid-base", required_argument, NULL, UID_BASE },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, HELP },
 	/* For workers, which this program starts itself. */
@@ -63,6 +76,70 @@ static uint64_t number(const char *name, const char *text, uint64_t most, bool u
 	return n;
 }
 
+static void listen_option(struct vgpu_options *o, const char *address)
+{
+	char host[256], port[8];
+
+	if (o->nlisten == VGPU_LISTEN_MAX)
+		wrong("too many times --listen", address);
+	if (vgpu_address_parse(address, host, sizeof(host), port))
+		wrong("--listen", address);
+	o->listen[o->nlisten++] = address;
+}
+
+/* False: it is another one. */
+static bool network_option(struct vgpu_options *o, int c)
+{
+	switch (c) {
+	case LISTEN:
+		listen_option(o, optarg);
+		return true;
+	case TLS:
+		o->tls = optarg;
+		return true;
+	case PLAIN:
+		o->plain = true;
+		return true;
+	case GRACE:
+		o->grace = number("--grace", optarg, 86400, false);
+		return true;
+	case MAX_CLIENT_SESSIONS:
+		o->max_client_sessions = number("--max-sessions-per-client", optarg, SESSIONS_MAX,
+						false);
+		return true;
+	case UID_BASE:
+		o->uid_base = number("--uid-base", optarg, INT32_MAX - SESSIONS_MAX, false);
+		if (!o->uid_base)
+			wrong("--uid-base", optarg);
+		return true;
+	}
+	return false;
+}
+
+/* Those for workers. False: it is another one. */
+static bool worker_option(struct vgpu_options *o, int c)
+{
+	switch (c) {
+	case CONNECTION:
+	case CHANNEL:
+	case SESSION:
+		o->worker = number("a worker's descriptor", optarg, INT32_MAX, false);
+		o->channel = c == CHANNEL;
+		o->session = c == SESSION;
+		return true;
+	case GPUS:
+		o->gpus = optarg;
+		return true;
+	case PARENT:
+		o->parent = number("--parent", optarg, INT32_MAX, false);
+		return true;
+	case REFUSE:
+		o->refuse = optarg;
+		return true;
+	}
+	return false;
+}
+
 static void option(struct vgpu_options *o, int c)
 {
 	switch (c) {
@@ -85,7 +162,10 @@ static void option(struct vgpu_options *o, int c)
 		o->devices = optarg;
 		break;
 	case MAX_SESSIONS:
-		o->max_sessions = number("--max-sessions", optarg, 65536, false);
+		o->max_sessions = number("--max-sessions", optarg, SESSIONS_MAX, false);
+		break;
+	case STATUS:
+		o->status = optarg;
 		break;
 	case 'v':
 		o->verbose = true;
@@ -93,85 +173,12 @@ static void option(struct vgpu_options *o, int c)
 	case HELP:
 		fputs(USAGE, stdout);
 		exit(0);
-	case CONNECTION:
-	case CHANNEL:
-	case SESSION:
-		o->worker = number("a worker's descriptor", optarg, INT32_MAX, false);
-		o->channel = c == CHANNEL;
-		o->session = c == SESSION;
-		break;
-	case GPUS:
-		o->gpus = optarg;
-		break;
-	case PARENT:
-		o->parent = number("--parent", optarg, INT32_MAX, false);
-		break;
-	case REFUSE:
-		o->refuse = optarg;
-		break;
 	default:
+		if (network_option(o, c) || worker_option(o, c))
+			break;
 		fputs(USAGE, stderr);
 		exit(2);
 	}
-}
-
-/*
- * The module's devices: as told; else if there is a module, we are root, and no
- * other daemon serves them. 0 or 1 sources; -errno.
- */
-static int open_ctl(const struct vgpu_options *o, const struct vgpu_probe *p,
-		    struct vgpu_source **source)
-{
-	const char *path = o->ctl ?: VGPU_CTL_NODE;
-	int err;
-
-	if (!strcmp(path, "none") || (!o->ctl && (geteuid() || access(path, F_OK))))
-		return 0;
-	err = vgpu_ctl_open(source, path, p->gpus, p->count);
-	if (err && o->ctl)
-		return err;
-	return !err;
-}
-
-static int open_sources(const struct vgpu_options *o, const struct vgpu_probe *p,
-			struct vgpu_source **sources)
-{
-	int n, err = vgpu_socket_open(&sources[0], o->socket);
-
-	if (err)
-		return err;
-	n = open_ctl(o, p, &sources[1]);
-	if (n >= 0)
-		return 1 + n;
-	sources[0]->close(sources[0]);
-	return n;
-}
-
-static int serve(const struct vgpu_options *o)
-{
-	static struct vgpu_probe probe;
-	struct vgpu_source *sources[VGPU_SOURCES_MAX];
-	int n, signals;
-
-	if (vgpu_probe(o, &probe))
-		return 1;
-	/* Before there is a socket that must be removed. */
-	signals = vgpu_signals_take();
-	if (signals < 0) {
-		vgpu_log("no signals: %s", strerror(errno));
-		return 1;
-	}
-	n = open_sources(o, &probe, sources);
-	if (n < 0)
-		return 1;
-	printf("vgpu-server: ready on %s%s%s, driver %d, %u devices\n", o->socket,
-	       n > 1 ? " and " : "", n > 1 ? o->ctl ?: VGPU_CTL_NODE : "", probe.version,
-	       probe.count);
-	fflush(stdout);
-	vgpu_serve_sessions(o, sources, n, signals);
-	for (int i = 0; i < n; i++)
-		sources[i]->close(sources[i]);
-	return 0;
 }
 
 /*
@@ -193,6 +200,7 @@ int main(int argc, char **argv)
 	struct vgpu_options o = {
 		.socket = "/run/vgpu/server.sock", .libcuda = "libcuda.so.1",
 		.cache = "/var/cache/vgpu", .cache_limit = 4ull << 30, .max_sessions = 256,
+		.max_client_sessions = SESSIONS_MAX, .grace = 60, .uid_base = 0x70000000,
 		.worker = -1,
 	};
 	int c;
@@ -203,5 +211,5 @@ int main(int argc, char **argv)
 		option(&o, c);
 	if (optind < argc)
 		wrong("not an option", argv[optind]);
-	return o.worker >= 0 ? vgpu_worker_main(&o) : serve(&o);
+	return o.worker >= 0 ? vgpu_worker_main(&o) : vgpu_server_run(&o);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server: takes clients from where they come, and gives each a process of
- * its own. It never reads a byte that a client sent; the worker does that.
+ * its own, the worker, which alone reads what a program sends. What the hosts of
+ * the network say among themselves is read here: serve.h.
  */
 #ifndef VGPU_SERVER_SERVER_H
 #define VGPU_SERVER_SERVER_H
@@ -14,6 +15,7 @@
 #include "server/gpus.h"
 
 #define VGPU_CTL_NODE	"/dev/vgpuctl"
+#define VGPU_LISTEN_MAX	16
 
 struct vgpu_options {
 	const char	*socket;
@@ -23,7 +25,16 @@ struct vgpu_options {
 	const char	*devices;	/* CUDA_VISIBLE_DEVICES for the driver, or NULL */
 	uint64_t	cache_limit;	/* bytes a user */
 	unsigned	max_sessions;
+	unsigned	max_client_sessions;	/* of one client of the network */
 	bool		verbose;
+	/* The network. */
+	const char	*listen[VGPU_LISTEN_MAX];	/* as vgpu_address_listen() takes it */
+	unsigned	nlisten;
+	const char	*tls;		/* folder of our certificate; NULL: the usual one */
+	bool		plain;		/* without TLS for whoever asks, wherever it is */
+	unsigned	grace;		/* seconds that a session outlives its connection */
+	unsigned	uid_base;	/* of the workers, if this is root */
+	const char	*status;	/* path; "none"; NULL: beside the socket */
 	/* Of a worker, which is this program again. */
 	int		worker;		/* leads to the client; -1: this is the server */
 	bool		channel;	/* it is the module's channel, not a connection */
@@ -54,6 +65,7 @@ int vgpu_probe(const struct vgpu_options *o, struct vgpu_probe *p);
 struct vgpu_client {
 	int		fd;		/* leads to it */
 	bool		channel;	/* .fd is the module's channel, not a connection */
+	bool		session;	/* .fd is of session.h: the client is elsewhere */
 	struct ucred	who;
 	char		place[160];	/* the devices that it opened; empty: none, all are its */
 	char		gpus[VGPU_GPU_LIST_TEXT];	/* that those stand for */
@@ -83,17 +95,15 @@ int vgpu_socket_open(struct vgpu_source **out, const char *path);
 int vgpu_ctl_open(struct vgpu_source **out, const char *path, const struct vgpu_gpu *gpus,
 		  unsigned ngpus);
 
-/* ---- sessions.c ---- */
+/* ---- serve.c ---- */
 
-#define VGPU_SOURCES_MAX	2
-
-/* From here on signals wait to be read from what this returns; -1: errno. */
-int vgpu_signals_take(void);
-/* Serve until a signal ends it. */
-void vgpu_serve_sessions(const struct vgpu_options *o, struct vgpu_source *const *sources,
-			 unsigned nsources, int signals);
+/* Serve until a signal ends it: exit status. */
+int vgpu_server_run(const struct vgpu_options *o);
 
 /* ---- spawn.c ---- */
+
+/* This process may have @files descriptors open, if it can; its workers as before. */
+void vgpu_files_raise(unsigned files);
 
 /* A worker for @c, which gets @refuse to say if that is not NULL: its pid, -errno. */
 pid_t vgpu_worker_spawn(const struct vgpu_options *o, const struct vgpu_client *c,

@@ -1,60 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions: a worker for each client, from accept to its end. Nothing here waits
- * for a client: what it sends is read by its worker.
+ * Sessions: a worker for each client, from its start to its end. Nothing here
+ * waits for a client: what it sends is read by its worker. What is particular to
+ * clients on other hosts is in remote_sessions.c.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include "server/server.h"
+#include "server/serve.h"
 
 #define REFUSALS_MAX	16	/* at once, besides sessions; then without a word */
-#define BREAK_MS	100	/* when no process or descriptor is to be had */
-#define END_MS		2000
-
-struct session {
-	struct session	*next;
-	pid_t		worker;
-	struct ucred	client;
-	bool		refusal;
-	time_t		since;
-	char		exe[256];
-	char		place[sizeof(((struct vgpu_client *)0)->place)];
-};
-
-struct server {
-	const struct vgpu_options *o;
-	struct vgpu_source *const *sources;
-	unsigned	nsources;
-	int		signals;
-	struct session	*sessions;
-	unsigned	count, refusals;
-	bool		stop;
-	bool		pause;		/* accept nothing for a moment */
-};
 
 /* ---- starting ---- */
 
-static void client_exe(struct session *s)
+static void client_exe(struct vgpu_session *s)
 {
 	char path[64];
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)s->client.pid);
-	n = readlink(path, s->exe, sizeof(s->exe) - 1);
-	snprintf(s->exe + (n > 0 ? n : 0), n > 0 ? 1 : sizeof(s->exe), "%s", n > 0 ? "" : "?");
+	snprintf(path, sizeof(path), "/proc/%u/exe", s->pid);
+	n = readlink(path, s->program, sizeof(s->program) - 1);
+	snprintf(s->program + (n > 0 ? n : 0), n > 0 ? 1 : sizeof(s->program), "%s",
+		 n > 0 ? "" : "?");
 }
 
 /* Why this client gets no session; NULL: it does. */
-static const char *refusal(const struct server *s, struct vgpu_client *c)
+static const char *refusal(const struct vgpu_server *s, struct vgpu_client *c)
 {
 	if (s->count >= s->o->max_sessions)
 		snprintf(c->refusal, sizeof(c->refusal),
@@ -65,61 +40,50 @@ static const char *refusal(const struct server *s, struct vgpu_client *c)
 	return *c->refusal ? c->refusal : NULL;
 }
 
-static void session_log(const struct session *s)
+static void log_start(const struct vgpu_session *s)
 {
-	vgpu_log("session of pid %d, uid %u, %s%s%s: worker %d%s", (int)s->client.pid,
-		 (unsigned)s->client.uid, s->exe, *s->place ? ", on " : "", s->place,
-		 (int)s->worker, s->refusal ? " is to refuse it" : "");
+	const bool remote = s->remote;
+
+	vgpu_log("session of %s%spid %u, uid %u, %s%s%s: worker %d%s",
+		 remote ? s->remote->client : "", remote ? ", " : "", s->pid, s->uid, s->program,
+		 *s->place ? ", on " : "", s->place, (int)s->worker,
+		 s->refusal ? " is to refuse it" : "");
 }
 
-static int session_spawn(struct server *s, struct session *new, struct vgpu_client *c)
+int vgpu_session_spawn(struct vgpu_server *s, struct vgpu_session *new,
+		       const struct vgpu_client *c)
 {
-	const char *refuse = refusal(s, c);
-
-	new->refusal = refuse;
-	if (refuse && s->refusals >= REFUSALS_MAX)
-		return -EBUSY;
-	new->worker = vgpu_worker_spawn(s->o, c, refuse);
-	return new->worker < 0 ? new->worker : 0;
-}
-
-static int session_start(struct server *s, struct vgpu_client *c)
-{
-	struct session *new = calloc(1, sizeof(*new));
-	int err = new ? session_spawn(s, new, c) : -ENOMEM;
-
-	if (err) {
-		free(new);
-		return err;
-	}
-	new->client = c->who;
-	strcpy(new->place, c->place);
-	client_exe(new);
-	new->since = time(NULL);
-	new->next = s->sessions;
-	s->sessions = new;
+	new->worker = vgpu_worker_spawn(s->o, c, new->refusal ? c->refusal : NULL);
+	if (new->worker < 0)
+		return new->worker;
+	new->since = vgpu_now();
+	LIST_INSERT_HEAD(&s->sessions, new, link);
 	s->count += !new->refusal;
 	s->refusals += new->refusal;
-	session_log(new);
+	log_start(new);
 	return 0;
 }
 
-static void accept_one(struct server *s, struct vgpu_source *from)
+int vgpu_session_start(struct vgpu_server *s, struct vgpu_client *c)
 {
-	struct vgpu_client c = {};
-	int err = from->accept(from, &c);
+	struct vgpu_session *new = calloc(1, sizeof(*new));
+	int err = new ? 0 : -ENOMEM;
 
-	if (err) {
-		/* Out of something: the client waits until there is some again. */
-		s->pause = err != -EAGAIN;
-		return;
-	}
-	err = session_start(s, &c);
-	if (err) {
-		vgpu_log("no worker for a client: %s", strerror(-err));
-		s->pause = err != -EBUSY;
-	}
-	close(c.fd);
+	if (err)
+		return err;
+	new->refusal = refusal(s, c);
+	new->state = VGPU_SESSION_RUNNING;
+	new->pid = c->who.pid;
+	new->uid = c->who.uid;
+	strcpy(new->place, c->place);
+	if (*c->gpus)
+		vgpu_gpu_list_parse(c->gpus, &new->gpus);
+	client_exe(new);
+	err = new->refusal && s->refusals >= REFUSALS_MAX ? -EBUSY :
+		vgpu_session_spawn(s, new, c);
+	if (err)
+		free(new);
+	return err;
 }
 
 /* ---- ending ---- */
@@ -132,114 +96,66 @@ static const char *const ends[VGPU_ENDS] = {
 	[VGPU_END_INTERNAL]	= "the worker could not go on",
 };
 
-static void session_end(struct server *s, struct session *old, int status)
+static void describe_end(int status, char *how, size_t room)
 {
-	char how[64];
-
 	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "the worker was killed by signal %d", WTERMSIG(status));
-	else if (WEXITSTATUS(status) < VGPU_ENDS)
-		snprintf(how, sizeof(how), "%s", ends[WEXITSTATUS(status)]);
+		snprintf(how, room, "the worker was killed by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status) < VGPU_ENDS && ends[WEXITSTATUS(status)])
+		snprintf(how, room, "%s", ends[WEXITSTATUS(status)]);
 	else
-		snprintf(how, sizeof(how), "the worker exited with %d", WEXITSTATUS(status));
-	vgpu_log("session of pid %d, uid %u, %s: worker %d ended after %lld s: %s",
-		 (int)old->client.pid, (unsigned)old->client.uid, old->exe, (int)old->worker,
-		 (long long)(time(NULL) - old->since), how);
+		snprintf(how, room, "the worker exited with %d", WEXITSTATUS(status));
+}
+
+static void session_over(struct vgpu_server *s, struct vgpu_session *old, int status)
+{
+	char how[VGPU_BYE_TEXT];
+
+	describe_end(status, how, sizeof(how));
+	if (old->remote && *old->remote->end)
+		strcpy(how, old->remote->end);
+	vgpu_log("session of %s%spid %u, uid %u, %s: worker %d ended after %lld s: %s",
+		 old->remote ? old->remote->client : "", old->remote ? ", " : "", old->pid,
+		 old->uid, old->program, (int)old->worker,
+		 (long long)(vgpu_now() - old->since) / 1000, how);
+	LIST_REMOVE(old, link);
 	s->count -= !old->refusal;
 	s->refusals -= old->refusal;
+	if (old->remote)
+		vgpu_remote_over(s, old, how);
 	free(old);
 }
 
-static void reap(struct server *s)
+void vgpu_sessions_reap(struct vgpu_server *s)
 {
-	pid_t pid;
+	struct vgpu_session *p;
 	int status;
+	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (struct session **p = &s->sessions; *p; p = &(*p)->next) {
-			struct session *old = *p;
-
-			if (old->worker != pid)
-				continue;
-			*p = old->next;
-			session_end(s, old, status);
-			break;
-		}
+		LIST_FOREACH(p, &s->sessions, link)
+			if (p->worker == pid)
+				break;
+		if (p)
+			session_over(s, p, status);
 	}
 }
 
-static void end_workers(struct server *s, int signal)
+void vgpu_sessions_end(struct vgpu_server *s)
 {
-	for (struct session *p = s->sessions; p; p = p->next)
-		kill(p->worker, signal);
-}
+	struct vgpu_session *p;
 
-static void read_signals(struct server *s)
-{
-	struct signalfd_siginfo info;
-
-	while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-		if (info.ssi_signo != SIGCHLD)
-			s->stop = true;
-	reap(s);
-}
-
-/* All workers end: asked to, then made to. */
-static void stop(struct server *s)
-{
-	struct pollfd p = { .fd = s->signals, .events = POLLIN };
-
-	end_workers(s, SIGTERM);
-	while (s->sessions && poll(&p, 1, END_MS) > 0)
-		read_signals(s);
-	end_workers(s, SIGKILL);
-	while (s->sessions && poll(&p, 1, END_MS) > 0)
-		read_signals(s);
-}
-
-int vgpu_signals_take(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Wait for something to do; the first of @p is the signals, the others the sources. */
-static int await(const struct server *s, struct pollfd *p)
-{
-	p[0] = (struct pollfd){ .fd = s->signals, .events = POLLIN };
-	for (unsigned i = 0; i < s->nsources; i++)
-		p[1 + i] = (struct pollfd){
-			.fd = s->pause ? -1 : s->sources[i]->fd, .events = POLLIN,
-		};
-	return poll(p, 1 + s->nsources, s->pause ? BREAK_MS : -1);
-}
-
-void vgpu_serve_sessions(const struct vgpu_options *o, struct vgpu_source *const *sources,
-			 unsigned nsources, int signals)
-{
-	struct server s = {
-		.o = o, .sources = sources, .nsources = nsources, .signals = signals,
-	};
-
-	while (!s.stop) {
-		struct pollfd p[1 + VGPU_SOURCES_MAX];
-
-		if (await(&s, p) < 0 && errno != EINTR)
-			break;
-		s.pause = false;
-		if (p[0].revents)
-			read_signals(&s);
-		for (unsigned i = 0; i < nsources && !s.stop; i++)
-			if (p[1 + i].revents)
-				accept_one(&s, sources[i]);
+	LIST_FOREACH(p, &s->sessions, link) {
+		if (p->remote)
+			vgpu_remote_end(p, "the server was shut down");
+		else
+			kill(p->worker, SIGTERM);
 	}
-	stop(&s);
+}
+
+void vgpu_sessions_kill(struct vgpu_server *s)
+{
+	struct vgpu_session *p;
+
+	LIST_FOREACH(p, &s->sessions, link)
+		kill(p->worker, SIGKILL);
 }

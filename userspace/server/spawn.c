@@ -5,10 +5,26 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "server/server.h"
 
 #define WORKER_FD	3
+
+static struct rlimit files_before;
+
+void vgpu_files_raise(unsigned files)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	files_before = r;
+	if (r.rlim_cur >= files)
+		return;
+	r.rlim_cur = r.rlim_max < files ? r.rlim_max : files;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
 
 struct command {
 	const char	*args[32];
@@ -31,7 +47,8 @@ static void command_make(struct command *c, const struct vgpu_options *o,
 	snprintf(c->parent, sizeof(c->parent), "%d", (int)server);
 	snprintf(c->limit, sizeof(c->limit), "%llu", (unsigned long long)o->cache_limit);
 	add(c, "vgpu-server", NULL);
-	add(c, client->channel ? "--channel" : "--connection", c->client);
+	add(c, client->channel ? "--channel" : client->session ? "--session" : "--connection",
+	    c->client);
 	add(c, "--parent", c->parent);
 	add(c, "--libcuda", o->libcuda);
 	add(c, "--cache", o->cache);
@@ -53,6 +70,8 @@ static void become_worker(const struct command *c, int client)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (files_before.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &files_before);
 	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
 	/* dup2() of a descriptor to itself would leave it to be closed. */
 	if (client == WORKER_FD)
