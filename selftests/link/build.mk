@@ -7,6 +7,9 @@ $(eval $(call unit-test,link,control,$(B)/obj/userspace/link/control_json.o,-lja
 STREAM_OBJS := $(call objects,userspace/link,stream.c secure.c sink.c trouble.c tls.c)
 STREAM_LIBS := -l:libssl.a -l:libcrypto.a -ldl
 $(eval $(call unit-test,link,stream,$(STREAM_OBJS),$(STREAM_LIBS)))
+$(eval $(call unit-test,link,tls,$(STREAM_OBJS) $(call objects,tools/vgpu,pki_make.c),\
+	$(STREAM_LIBS)))
+$(eval $(call unit-test,link,address,$(call objects,userspace/link,address.c)))
 
 # The mirror: two of them, with a wire between them that can be cut.
 $(eval $(call unit-test,link,mirror,$(LINK_OBJS) $(CHANNEL_OBJS) $(RELAY_OBJS),$(LINK_LIBS)))

@@ -34,27 +34,50 @@ static inline int pair_sockets(int fds[2])
 	return fds[0] < 0 ? -errno : 0;
 }
 
+/* Until there is something to do; what is sent to this host takes its time, too. */
 static inline void pair_wait(struct vgpu_stream *s)
 {
 	struct pollfd p = { vgpu_stream_fd(s), vgpu_stream_events(s), 0 };
 
-	poll(&p, 1, 10);
+	if (!vgpu_stream_pending(s))
+		poll(&p, 1, 1000);
+}
+
+/* All @n bytes: 0, or what came instead. */
+static inline int pair_read(struct vgpu_stream *s, void *to, size_t n)
+{
+	size_t done = 0;
+
+	for (int turns = 0; done < n && turns < 1000; turns++) {
+		ssize_t got = vgpu_stream_read(s, (char *)to + done, n - done);
+
+		if (got < 0 && got != -EAGAIN)
+			return got;
+		if (got < 0)
+			pair_wait(s);
+		done += got > 0 ? got : 0;
+	}
+	return done < n ? -ETIMEDOUT : 0;
 }
 
 /* Both sides' handshakes until each is through or has failed. */
 static inline void pair_shake(struct pair *p, int *server, int *client)
 {
 	*server = *client = -EAGAIN;
-	for (int turns = 0; turns < 1000 && (*server == -EAGAIN || *client == -EAGAIN); turns++) {
-		if (*server == -EAGAIN)
-			*server = vgpu_stream_handshake(p->server);
+	for (int turns = 0; turns < 100 && (*server == -EAGAIN || *client == -EAGAIN); turns++) {
+		struct pollfd fds[2];
+
 		if (*client == -EAGAIN)
 			*client = vgpu_stream_handshake(p->client);
-		/* nobody answers who has failed */
-		if (*server != -EAGAIN && *server && *client == -EAGAIN) {
-			vgpu_stream_handshake(p->client);
-			pair_wait(p->client);
-		}
+		if (*server == -EAGAIN)
+			*server = vgpu_stream_handshake(p->server);
+		/* poll() does not look at those who are done */
+		fds[0] = (struct pollfd){ *client == -EAGAIN ? vgpu_stream_fd(p->client) : -1,
+					  vgpu_stream_events(p->client), 0 };
+		fds[1] = (struct pollfd){ *server == -EAGAIN ? vgpu_stream_fd(p->server) : -1,
+					  vgpu_stream_events(p->server), 0 };
+		if (fds[0].fd >= 0 || fds[1].fd >= 0)
+			poll(fds, 2, 1000);
 	}
 }
 

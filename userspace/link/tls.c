@@ -204,7 +204,7 @@ static int on_certificate(int good, X509_STORE_CTX *c)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(c, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct vgpu_stream *s = SSL_get_app_data(ssl);
 
-	if (!good && !s->error[0])
+	if (!good && !s->error[0] && !s->secure->tls->keyed)
 		vgpu_certificate_trouble(c, SSL_is_server(ssl) ? NULL : s->secure->host,
 					 s->error, sizeof(s->error));
 	return good;

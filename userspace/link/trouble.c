@@ -164,9 +164,9 @@ void vgpu_certificate_trouble(X509_STORE_CTX *c, const char *host, char *text, s
 /* ---- what the other side says ---- */
 
 static const struct { int alert; const char *text; } refusals[] = {
-	{ SSL_AD_CERTIFICATE_EXPIRED,	  "it has expired" },
+	{ SSL_AD_CERTIFICATE_EXPIRED,	  "it, or a revocation list there, has expired" },
 	{ SSL_AD_CERTIFICATE_REVOKED,	  "it has been revoked" },
-	{ SSL_AD_UNKNOWN_CA,		  "it is of an authority unknown there" },
+	{ SSL_AD_UNKNOWN_CA,		  "its authority is unknown there, or has no list" },
 	{ SSL_AD_UNSUPPORTED_CERTIFICATE, "it is not meant for this use" },
 	{ SSL_AD_BAD_CERTIFICATE,	  "it is not valid there" },
 	{ SSL_AD_CERTIFICATE_UNKNOWN,	  "it cannot be checked there" },
@@ -217,6 +217,9 @@ static int refuse(struct vgpu_stream *s, int reason)
 	case SSL_R_NO_PROTOCOLS_AVAILABLE:
 		return vgpu_stream_fail(s, -EPROTO, "the other side does not know TLS 1.3");
 	}
+	if (s->secure->tls->keyed && !s->secure->established)
+		return vgpu_stream_fail(s, -EPROTO, "the other side did not use this session's "
+					"key (%s)", ERR_reason_error_string(ERR_peek_error()));
 	return vgpu_stream_fail(s, -EPROTO, "TLS: %s", ERR_reason_error_string(ERR_peek_error()));
 }
 
