@@ -88,7 +88,9 @@ TEST(answers)
 	a.reserved = 1;
 	CHECK(vgpu_answer_check(&a, sizeof(a)));
 	a = good;
-	a.features = 1;
+	a.features = VGPU_FEATURE_REMOTE;
+	CHECK(!vgpu_answer_check(&a, sizeof(a)));
+	a.features |= 1ull << 63;
 	CHECK(vgpu_answer_check(&a, sizeof(a)));
 	a = good;
 	memset(a.text, 'x', sizeof(a.text));

@@ -10,19 +10,21 @@
 #include "server/cache.h"
 #include "test.h"
 
+#define TENANT	"0a1b2c"
+
 static char base[64];
 
 static struct vgpu_cache *cache(uint64_t limit)
 {
 	struct vgpu_cache *c = NULL;
 
-	CHECK_EQ(vgpu_cache_open(&c, base, geteuid(), getegid(), limit), 0);
+	CHECK_EQ(vgpu_cache_open(&c, base, TENANT, geteuid(), getegid(), limit), 0);
 	return c;
 }
 
 static void path_of(const uint8_t *hash, char *path, size_t room)
 {
-	int n = snprintf(path, room, "%s/%u/", base, (unsigned)geteuid());
+	int n = snprintf(path, room, "%s/" TENANT "/", base);
 
 	for (int i = 0; i < VGPU_HASH_BYTES; i++)
 		n += snprintf(path + n, room - n, "%02x", hash[i]);
@@ -178,8 +180,8 @@ TEST(what_a_dead_worker_left_goes)
 	struct vgpu_cache *c = cache(1000);
 	char old[128], new[128];
 
-	snprintf(old, sizeof(old), "%s/%u/.tmp-1-old", base, (unsigned)geteuid());
-	snprintf(new, sizeof(new), "%s/%u/.tmp-1-new", base, (unsigned)geteuid());
+	snprintf(old, sizeof(old), "%s/" TENANT "/.tmp-1-old", base);
+	snprintf(new, sizeof(new), "%s/" TENANT "/.tmp-1-new", base);
 	close(open(old, O_CREAT | O_WRONLY, 0600));
 	close(open(new, O_CREAT | O_WRONLY, 0600));
 	CHECK_EQ(utimensat(AT_FDCWD, old, t, 0), 0);
@@ -195,10 +197,31 @@ TEST(a_folder_others_can_use_is_refused)
 	char path[128];
 
 	vgpu_cache_close(c);
-	snprintf(path, sizeof(path), "%s/%u", base, (unsigned)geteuid());
+	snprintf(path, sizeof(path), "%s/" TENANT, base);
 	REQUIRE(!chmod(path, 0770));
-	CHECK_EQ(vgpu_cache_open(&c, base, geteuid(), getegid(), 1000), -EPERM);
+	CHECK_EQ(vgpu_cache_open(&c, base, TENANT, geteuid(), getegid(), 1000), -EPERM);
 	REQUIRE(!chmod(path, 0700));
+}
+
+TEST(each_tenant_has_a_folder)
+{
+	struct vgpu_cache *c = cache(1000), *other;
+
+	CHECK_EQ(vgpu_cache_open(&other, base, "another", geteuid(), getegid(), 1000), 0);
+	CHECK_EQ(store(c, "mine", 4), 0);
+	CHECK_EQ(load(c, "mine", 4), 0);
+	CHECK_EQ(load(other, "mine", 4), -ENOENT);
+	vgpu_cache_close(c);
+	vgpu_cache_close(other);
+}
+
+TEST(names_that_lead_elsewhere_are_refused)
+{
+	static const char *const names[] = { "", ".", "..", ".hidden", "a/b", "/tmp", "../other" };
+	struct vgpu_cache *c;
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		CHECK_EQ(vgpu_cache_open(&c, base, names[i], geteuid(), getegid(), 1000), -EINVAL);
 }
 
 static void clean(void)

@@ -80,7 +80,7 @@ enum vgpu_frame_type {
 };
 
 /* Lanes of one direction. */
-enum vgpu_lane { VGPU_LANE_RECORDS, VGPU_LANE_BYTES, VGPU_LANES };
+enum vgpu_wire_lane { VGPU_LANE_RECORDS, VGPU_LANE_BYTES, VGPU_LANES };
 
 /* Payload of a frame is at most this long, so that nothing waits long behind it. */
 #define VGPU_FRAME_PAYLOAD	(256u << 10)

@@ -48,7 +48,7 @@ const char *vgpu_answer_check(const struct vgpu_answer *a, size_t length)
 		return "not a vgpu answer";
 	if (a->version != VGPU_HELLO_VERSION)
 		return "another version of the protocol";
-	if (a->features || a->reserved)
+	if (a->features & ~VGPU_ANSWER_FEATURES || a->reserved)
 		return "features that this side does not know";
 	if (a->text[sizeof(a->text) - 1])
 		return "text without an end";

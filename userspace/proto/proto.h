@@ -36,11 +36,18 @@ struct vgpu_hello {
 	struct vgpu_range ranges[VGPU_RANGES_MAX];	/* sent up to nranges */
 };
 
+/*
+ * Of an answer: the worker is on another host, and nothing of the client's memory
+ * can be mapped for the GPU; what it copies from page-locked memory it has to ask for.
+ */
+#define VGPU_FEATURE_REMOTE	(1ull << 0)
+#define VGPU_ANSWER_FEATURES	VGPU_FEATURE_REMOTE
+
 struct vgpu_answer {
 	uint32_t	magic;
 	uint16_t	version;
 	uint16_t	ndevices;		/* virtual devices of this session */
-	uint64_t	features;
+	uint64_t	features;		/* VGPU_ANSWER_FEATURES */
 	uint32_t	status;			/* CUresult: 0, or why there is no session */
 	int32_t		driver_version;		/* of the libcuda underneath */
 	int32_t		worker_pid;		/* as the worker sees it; for messages only */

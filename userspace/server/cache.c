@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,12 +41,18 @@ static int folder_check(int fd, uid_t uid)
 	return st.st_uid == uid && !(st.st_mode & 077) ? 0 : -EPERM;
 }
 
-static int folder_open(int base, uid_t uid, gid_t gid)
+/* A name that leads nowhere else. */
+static bool is_name(const char *name)
 {
-	char name[32];
+	return *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
+}
+
+static int folder_open(int base, const char *name, uid_t uid, gid_t gid)
+{
 	int fd, err;
 
-	snprintf(name, sizeof(name), "%u", (unsigned)uid);
+	if (!is_name(name))
+		return -EINVAL;
 	if (mkdirat(base, name, 0700) && errno != EEXIST)
 		return -errno;
 	fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -57,8 +64,8 @@ static int folder_open(int base, uid_t uid, gid_t gid)
 	return err ? err : fd;
 }
 
-int vgpu_cache_open(struct vgpu_cache **out, const char *dir, uid_t uid, gid_t gid,
-		    uint64_t limit)
+int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant, uid_t uid,
+		    gid_t gid, uint64_t limit)
 {
 	struct vgpu_cache *c;
 	int base, fd;
@@ -68,7 +75,7 @@ int vgpu_cache_open(struct vgpu_cache **out, const char *dir, uid_t uid, gid_t g
 	base = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (base < 0)
 		return -errno;
-	fd = folder_open(base, uid, gid);
+	fd = folder_open(base, tenant, uid, gid);
 	close(base);
 	if (fd < 0)
 		return fd;

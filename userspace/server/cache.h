@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Code images on disk, by hash, so that a program need not send them again. A
- * folder for each user, which belongs to that user: what lies in it is hostile
- * and is hashed again when it is read.
+ * folder for each tenant, which belongs to the worker's user: what lies in it is
+ * hostile and is hashed again when it is read.
  */
 #ifndef VGPU_SERVER_CACHE_H
 #define VGPU_SERVER_CACHE_H
@@ -16,11 +16,12 @@
 struct vgpu_cache;
 
 /*
- * The cache of user @uid in the folder @dir, which is made if it is missing,
- * with at most @limit bytes. Called with the right to make it theirs. -errno.
+ * The cache of @tenant, a file name, in the folder @dir, which is made if it is
+ * missing, with at most @limit bytes. Called with the right to make it that user's.
+ * -errno.
  */
-int vgpu_cache_open(struct vgpu_cache **out, const char *dir, uid_t uid, gid_t gid,
-		    uint64_t limit);
+int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant, uid_t uid,
+		    gid_t gid, uint64_t limit);
 void vgpu_cache_close(struct vgpu_cache *c);
 
 /*

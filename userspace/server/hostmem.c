@@ -2,16 +2,18 @@
 /*
  * Page-locked memory that the client allocated: memory shared with it, locked in
  * this driver, which copies from and to it in place. Where the worker can have it
- * at the client's own address, kernels reach it by the client's pointer.
+ * at the client's own address, kernels reach it by the client's pointer. That of a
+ * client on another host is a number here, and copied by pages.c.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "channel/relay.h"
 #include "server/worker.h"
 
 struct vgpu_hostmem {
 	struct vgpu_hostmem	*next;
 	uint64_t		handle;
-	uint8_t			*addr;
+	uint8_t			*addr;	/* NULL: on another host */
 	size_t			size;
 	struct vgpu_context	*ctx;	/* that it was allocated in, and ends with */
 };
@@ -64,8 +66,12 @@ static struct vgpu_hostmem *take(struct vgpu_worker *w, uint64_t handle)
 /* Nothing copies from or to it any more; its context is current. */
 static void end(struct vgpu_worker *w, struct vgpu_hostmem *h)
 {
-	w->driver->cuMemHostUnregister(h->addr);
-	vgpu_hostmem_unmap(w->channel, h->addr, h->size);
+	if (h->addr) {
+		w->driver->cuMemHostUnregister(h->addr);
+		vgpu_hostmem_unmap(w->channel, h->addr, h->size);
+	} else {
+		vgpu_hostmem_release(w->channel, h->handle);
+	}
 	free(h);
 }
 
@@ -117,35 +123,47 @@ static CUresult map(struct vgpu_worker *w, struct vgpu_hostmem *h, uint64_t addr
 	return CUDA_SUCCESS;
 }
 
+/* Mapped, and locked in this driver. */
+static CUresult lock_here(struct vgpu_worker *w, struct vgpu_hostmem *h, uint64_t address,
+			  CUdeviceptr *device)
+{
+	/* The flags of both functions have the same values; under unified addressing all is so. */
+	const unsigned flags = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
+	CUresult r = map(w, h, address);
+
+	if (r)
+		return r;
+	r = w->driver->cuMemHostRegister_v2(h->addr, h->size, flags);
+	if (r) {
+		vgpu_hostmem_unmap(w->channel, h->addr, h->size);
+		return r;
+	}
+	if ((uintptr_t)h->addr == address &&
+	    w->driver->cuMemHostGetDevicePointer_v2(device, h->addr, 0))
+		*device = 0;
+	return CUDA_SUCCESS;
+}
+
 CUresult vgpu_hook_cuMemHostAlloc(struct vgpu_worker *w, const struct vgpu_request *q,
 				  uint64_t hostmem, uint64_t address, size_t bytesize,
 				  unsigned int Flags, CUdeviceptr *device)
 {
-	/* The flags of both functions have the same values; under unified addressing all is so. */
-	const unsigned flags = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
 	struct vgpu_hostmem *h = calloc(1, sizeof(*h));
-	CUresult r;
+	CUresult r = CUDA_SUCCESS;
 
 	if (!h)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*h = (struct vgpu_hostmem){
 		.handle = hostmem, .size = bytesize, .ctx = vgpu_thread.context,
 	};
-	r = map(w, h, address);
+	if (!w->remote)
+		r = lock_here(w, h, address, device);
+	else if (!hostmem || bytesize % VGPU_PAGE_SIZE)
+		r = CUDA_ERROR_INVALID_VALUE;
 	if (r)
-		goto free;
-	r = w->driver->cuMemHostRegister_v2(h->addr, h->size, flags);
-	if (r)
-		goto unmap;
-	if ((uintptr_t)h->addr == address &&
-	    w->driver->cuMemHostGetDevicePointer_v2(device, h->addr, 0))
-		*device = 0;
-	insert(w, h);
-	return CUDA_SUCCESS;
-unmap:
-	vgpu_hostmem_unmap(w->channel, h->addr, h->size);
-free:
-	free(h);
+		free(h);
+	else
+		insert(w, h);
 	return r;
 }
 
@@ -189,14 +207,35 @@ static CUresult copy(struct vgpu_worker *w, unsigned way, CUdeviceptr dev, void 
 	return w->driver->cuMemcpyDtoHAsync_v2(host, dev, length, stream);
 }
 
+/* Whether there is such a buffer is known here, what is in it only where it is. */
+static CUresult copy_afar(struct vgpu_worker *w, const struct vgpu_request *q, unsigned way,
+			  CUdeviceptr dev, const struct vgpu_place *p, size_t length,
+			  uint64_t stream)
+{
+	struct vgpu_place place = *p;
+	struct vgpu_hostmem *h;
+
+	pthread_mutex_lock(&w->hosts);
+	h = find(w, place.hostmem);
+	place.size = h ? h->size : 0;
+	pthread_mutex_unlock(&w->hosts);
+	if (length > place.size || place.at > place.size - length)
+		return CUDA_ERROR_INVALID_VALUE;
+	return vgpu_pages_copy(w, q, way, dev, &place, length, stream);
+}
+
 CUresult vgpu_hook_vgpu_memcpy_pinned(struct vgpu_worker *w, const struct vgpu_request *q,
 				      unsigned int way, CUdeviceptr dev, uint64_t hostmem,
 				      uint64_t offset, size_t length, uint64_t stream)
 {
+	const struct vgpu_place place = { .hostmem = hostmem, .at = offset };
 	struct vgpu_hostmem *h;
 	CUstream s;
-	CUresult r = vgpu_stream_get(w, stream, &s);
+	CUresult r;
 
+	if (w->remote)
+		return copy_afar(w, q, way, dev, &place, length, stream);
+	r = vgpu_stream_get(w, stream, &s);
 	if (r)
 		return r;
 	pthread_mutex_lock(&w->hosts);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies between the device and pages of the client's own (cuMemHostRegister).
- * They cannot be mapped here; bytes are read or written by the channel, through
- * staging, and that must happen when the stream gets there, not before and not
- * after.
+ * Copies between the device and pages of the client's that are not mapped here:
+ * its own (cuMemHostRegister), and all page-locked ones of a client on another
+ * host. Bytes are read or written by the channel, through staging, and that must
+ * happen when the stream gets there, not before and not after.
  *
  * So the stream is given a gate: a host function that hands the copy to the
  * copier, a thread, and returns when it is finished. What the stream was given
@@ -13,10 +13,12 @@
  * reached only. Hence a gate waits for finite work that depends on no other
  * host function, and gates cannot wait for one another in a circle, even if the
  * driver calls all host functions from one thread. While one piece is copied
- * by the GPU, the next is read, or the last one written.
+ * by the GPU, the next is read, or the last one written; what has to come from
+ * another host is asked for while the piece before is still on its way.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "server/remote.h"
 #include "server/worker.h"
 
 #define STAGING		(1u << 20)	/* bytes of a piece; two for a context */
@@ -27,9 +29,11 @@ struct vgpu_page_copy {
 	struct vgpu_request	q;
 	unsigned		way;
 	CUdeviceptr		dev;
-	uint64_t		address;
+	struct vgpu_place	place;
 	size_t			length;
 	bool			finished;
+	struct vgpu_pull	pulls[2];	/* from another host, to the bytes of staging */
+	uint64_t		asked, got;	/* pieces */
 };
 
 /* ---- the copier ---- */
@@ -55,31 +59,80 @@ static CUresult app_status(int err)
 	return err ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_SUCCESS;
 }
 
+static int app_write(struct vgpu_worker *w, const struct vgpu_place *p, uint64_t at,
+		     const void *from, size_t n)
+{
+	if (p->hostmem)
+		return vgpu_hostmem_write(w->channel, p->hostmem, p->size, p->at + at, from, n);
+	return vgpu_app_write(w->channel, p->at + at, from, n);
+}
+
 static size_t piece(const struct vgpu_page_copy *c, uint64_t offset)
 {
 	return c->length - offset < STAGING ? c->length - offset : STAGING;
 }
 
+/* ---- to the device ---- */
+
+/* Have the next piece sent, if it is on another host and there is one. */
+static CUresult ask(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
+{
+	uint64_t at = c->asked * STAGING;
+	unsigned k = c->asked % 2;
+	CUresult r;
+
+	if (!w->remote || at >= c->length)
+		return CUDA_SUCCESS;
+	/* An event that was never recorded has happened. */
+	r = w->driver->cuEventSynchronize(s->copied[k]);
+	if (r)
+		return r;
+	c->pulls[k] = (struct vgpu_pull){
+		.from = { c->place.hostmem, c->place.size, c->place.at + at },
+		.to = s->bytes[k], .length = piece(c, at),
+	};
+	c->asked++;
+	vgpu_far_read_begin(w->remote, &c->pulls[k]);
+	return CUDA_SUCCESS;
+}
+
+/* The next piece, in staging. */
+static CUresult get(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
+{
+	uint64_t at = c->got * STAGING;
+	unsigned k = c->got++ % 2;
+	CUresult r;
+
+	if (w->remote)
+		return app_status(vgpu_far_read_finish(w->remote, &c->pulls[k]));
+	r = w->driver->cuEventSynchronize(s->copied[k]);
+	return r ? r : app_status(vgpu_app_read(w->channel, s->bytes[k], c->place.at + at,
+						piece(c, at)));
+}
+
 static CUresult to_device(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
 {
-	CUresult r = CUDA_SUCCESS;
+	CUresult r = ask(w, c, s);
 
 	for (uint64_t at = 0, i = 0; at < c->length && !r; at += STAGING, i++) {
-		size_t n = piece(c, at);
 		unsigned k = i % 2;
 
-		/* An event that was never recorded has happened. */
-		r = w->driver->cuEventSynchronize(s->copied[k]);
+		r = ask(w, c, s);
 		if (!r)
-			r = app_status(vgpu_app_read(w->channel, s->bytes[k], c->address + at, n));
+			r = get(w, c, s);
 		if (!r)
-			r = w->driver->cuMemcpyHtoDAsync_v2(c->dev + at, s->bytes[k], n,
+			r = w->driver->cuMemcpyHtoDAsync_v2(c->dev + at, s->bytes[k], piece(c, at),
 							    s->stream);
 		if (!r)
 			r = w->driver->cuEventRecord(s->copied[k], s->stream);
 	}
+	/* What was asked for comes, and must find its place. */
+	while (c->got < c->asked)
+		get(w, c, s);
 	return r;
 }
+
+/* ---- to the host ---- */
 
 static CUresult fetch(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s,
 		      uint64_t at)
@@ -104,8 +157,7 @@ static CUresult to_host(struct vgpu_worker *w, struct vgpu_page_copy *c, struct 
 		if (!r)
 			r = w->driver->cuEventSynchronize(s->copied[k]);
 		if (!r)
-			r = app_status(vgpu_app_write(w->channel, c->address + at, s->bytes[k],
-						      piece(c, at)));
+			r = app_status(app_write(w, &c->place, at, s->bytes[k], piece(c, at)));
 	}
 	return r;
 }
@@ -201,8 +253,8 @@ static void CUDA_CB gate(void *arg)
  * A small copy on a stream that has nothing to do: the stream has got there,
  * so the dispatcher copies at once. It waits for that copy and nothing else.
  */
-static CUresult copy_small(struct vgpu_worker *w, unsigned way, CUdeviceptr dev, uint64_t address,
-			   size_t length, CUstream s)
+static CUresult copy_small(struct vgpu_worker *w, unsigned way, CUdeviceptr dev,
+			   const struct vgpu_place *p, size_t length, CUstream s)
 {
 	struct vgpu_context *ctx = vgpu_thread.context;
 	CUresult r = CUDA_SUCCESS;
@@ -210,7 +262,7 @@ static CUresult copy_small(struct vgpu_worker *w, unsigned way, CUdeviceptr dev,
 	if (!ctx->small)
 		r = w->driver->cuMemHostAlloc(&ctx->small, SMALL, 0);
 	if (!r && way == VGPU_COPY_TO_DEVICE)
-		r = app_status(vgpu_app_read(w->channel, ctx->small, address, length));
+		r = app_status(vgpu_app_read(w->channel, ctx->small, p->at, length));
 	if (r)
 		return r;
 	if (way == VGPU_COPY_TO_DEVICE)
@@ -220,35 +272,29 @@ static CUresult copy_small(struct vgpu_worker *w, unsigned way, CUdeviceptr dev,
 	if (!r)
 		r = w->driver->cuStreamSynchronize(s);
 	if (!r && way == VGPU_COPY_TO_HOST)
-		r = app_status(vgpu_app_write(w->channel, address, ctx->small, length));
+		r = app_status(app_write(w, p, 0, ctx->small, length));
 	return r;
 }
 
-CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vgpu_request *q,
-					  unsigned int way, CUdeviceptr dev, uint64_t address,
-					  size_t length, uint64_t stream)
+/* The dispatcher does not wait for another host: records of other streams go on. */
+static bool is_small(struct vgpu_worker *w, unsigned way, size_t length)
+{
+	if (length > SMALL)
+		return false;
+	return !w->remote || (way == VGPU_COPY_TO_HOST && vgpu_far_writable(w->remote, length));
+}
+
+static CUresult copy_later(struct vgpu_worker *w, const struct vgpu_page_copy *like, CUstream s)
 {
 	struct vgpu_page_copy *c;
-	CUstream s;
-	CUresult r = vgpu_stream_own(w, stream, &s);
+	CUresult r = copier_start(w);
 
 	if (r)
 		return r;
-	if (address + length < address || dev + length < dev)
-		return CUDA_ERROR_INVALID_VALUE;
-	if (length <= SMALL && vgpu_stream_idle(w, s))
-		return copy_small(w, way, dev, address, length, s);
-	r = copier_start(w);
-	if (r)
-		return r;
-	c = calloc(1, sizeof(*c));
+	c = malloc(sizeof(*c));
 	if (!c)
 		return CUDA_ERROR_OUT_OF_MEMORY;
-	c->q = *q;
-	c->way = way;
-	c->dev = dev;
-	c->address = address;
-	c->length = length;
+	*c = *like;
 	vgpu_callback_add(w, vgpu_thread.context, &c->callback);
 	r = w->driver->cuLaunchHostFunc(s, gate, c);
 	if (r) {
@@ -258,6 +304,57 @@ CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vg
 	return r;
 }
 
+CUresult vgpu_pages_copy(struct vgpu_worker *w, const struct vgpu_request *q, unsigned way,
+			 CUdeviceptr dev, const struct vgpu_place *place, size_t length,
+			 uint64_t stream)
+{
+	const struct vgpu_page_copy c = {
+		.q = *q, .way = way, .dev = dev, .place = *place, .length = length,
+	};
+	CUstream s;
+	CUresult r = vgpu_stream_own(w, stream, &s);
+
+	if (r)
+		return r;
+	if (place->at + length < place->at || dev + length < dev)
+		return CUDA_ERROR_INVALID_VALUE;
+	if (is_small(w, way, length) && vgpu_stream_idle(w, s))
+		return copy_small(w, way, dev, place, length, s);
+	return copy_later(w, &c, s);
+}
+
+CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vgpu_request *q,
+					  unsigned int way, CUdeviceptr dev, uint64_t address,
+					  size_t length, uint64_t stream)
+{
+	const struct vgpu_place place = { .at = address };
+
+	return vgpu_pages_copy(w, q, way, dev, &place, length, stream);
+}
+
+/* ---- registering ---- */
+
+/* Its first and its last byte, asked for together where that takes time. */
+static int try_ends(struct vgpu_worker *w, uint64_t address, size_t size)
+{
+	uint8_t bytes[2];
+	struct vgpu_pull p[2] = {
+		{ .from.offset = address, .to = &bytes[0], .length = 1 },
+		{ .from.offset = address + size - 1, .to = &bytes[1], .length = 1 },
+	};
+	int err, second;
+
+	if (!w->remote) {
+		err = vgpu_app_read(w->channel, &bytes[0], address, 1);
+		return err ? err : vgpu_app_read(w->channel, &bytes[1], address + size - 1, 1);
+	}
+	vgpu_far_read_begin(w->remote, &p[0]);
+	vgpu_far_read_begin(w->remote, &p[1]);
+	err = vgpu_far_read_finish(w->remote, &p[0]);
+	second = vgpu_far_read_finish(w->remote, &p[1]);
+	return err ? err : second;
+}
+
 /*
  * Registering: can this worker reach both ends? If not, the client treats the
  * memory as pageable.
@@ -265,14 +362,11 @@ CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vg
 CUresult vgpu_hook_cuMemHostRegister_v2(struct vgpu_worker *w, const struct vgpu_request *q,
 					uint64_t address, size_t bytesize, unsigned int Flags)
 {
-	uint8_t byte;
 	int err;
 
 	if (address + bytesize < address)
 		return CUDA_ERROR_INVALID_VALUE;
-	err = vgpu_app_read(w->channel, &byte, address, 1);
-	if (!err)
-		err = vgpu_app_read(w->channel, &byte, address + bytesize - 1, 1);
+	err = try_ends(w, address, bytesize);
 	if (err == -EFAULT)
 		return CUDA_ERROR_INVALID_VALUE;
 	return err ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;

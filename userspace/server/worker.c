@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's life: from the connection or channel it was started with, to the
- * driver, to the end of its client. It ends by _exit(): what it holds of the GPU goes with
+ * A worker's life: from the connection, channel or session it was started with,
+ * to the driver, to the end of its client. It ends by _exit(): what it holds of the GPU goes with
  * the process, and nothing it could still do would help anybody.
  */
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "server/worker.h"
 #include "server/cache.h"
+#include "server/remote.h"
 #include "server/server.h"
 
 #define NOBODY		65534	/* who owns nothing, on every system */
@@ -49,14 +50,22 @@ static int keep_log(void)
 	return 0;
 }
 
-static struct vgpu_cache *open_cache(const struct vgpu_options *o, uid_t uid, gid_t gid)
+/* Whoever is at the other end. */
+struct client {
+	struct ucred			user;	/* whom the worker is to be; .pid: the client's */
+	char				tenant[65];	/* a file name */
+	struct vgpu_session_message	start;	/* of a session */
+};
+
+static struct vgpu_cache *open_cache(const struct vgpu_options *o, const struct client *who)
 {
 	struct vgpu_cache *c = NULL;
 	int err;
 
 	if (!*o->cache)
 		return NULL;
-	err = vgpu_cache_open(&c, o->cache, uid, gid, o->cache_limit);
+	err = vgpu_cache_open(&c, o->cache, who->tenant, who->user.uid, who->user.gid,
+			      o->cache_limit);
 	if (err)
 		vgpu_log("worker %d: no cache in %s: %s", (int)getpid(), o->cache, strerror(-err));
 	return c;
@@ -78,13 +87,14 @@ static int ask_peer(const struct vgpu_options *o, struct ucred *peer)
 
 /*
  * Who the worker is: its client. Not root, who may be a container's and must not
- * own the files of this host's; over the module nothing of root's is needed.
+ * own the files of this host's; over the module nothing of root's is needed. A
+ * session's client has no user here; the server gave it one.
  */
 static struct ucred worker_user(const struct vgpu_options *o, const struct ucred *peer)
 {
 	struct ucred user = *peer;
 
-	if (o->channel && !user.uid)
+	if ((o->channel || o->session) && !user.uid)
 		user.uid = user.gid = NOBODY;
 	if (geteuid()) {
 		user.uid = geteuid();
@@ -93,20 +103,41 @@ static struct ucred worker_user(const struct vgpu_options *o, const struct ucred
 	return user;
 }
 
-static int prepare(const struct vgpu_options *o, struct ucred *peer, struct vgpu_cache **cache)
+static int know_client(const struct vgpu_options *o, struct client *who)
 {
-	struct ucred user;
+	struct vgpu_session_message *start = &who->start;
+	struct ucred peer;
+	int err;
+
+	if (!o->session) {
+		err = ask_peer(o, &peer);
+	} else {
+		err = vgpu_far_start(o->worker, start);
+		peer = (struct ucred){ .uid = start->uid, .gid = start->gid };
+	}
+	if (err)
+		return err;
+	who->user = worker_user(o, &peer);
+	if (o->session)
+		strcpy(who->tenant, start->tenant);
+	else
+		snprintf(who->tenant, sizeof(who->tenant), "%u", (unsigned)who->user.uid);
+	return 0;
+}
+
+static int prepare(const struct vgpu_options *o, struct client *who, struct vgpu_cache **cache)
+{
 	int err = keep_log();
 
 	if (!err)
-		err = ask_peer(o, peer);
+		err = know_client(o, who);
 	if (err)
 		return err;
-	user = worker_user(o, peer);
 	if (!o->refuse)
-		*cache = open_cache(o, user.uid, user.gid);
+		*cache = open_cache(o, who);
 	/* process_vm_readv(2) of a client that is root needs what that one may. */
-	return vgpu_privilege_drop(o->parent, user.uid, user.gid, !o->channel);
+	return vgpu_privilege_drop(o->parent, who->user.uid, who->user.gid,
+				   !o->channel && !o->session);
 }
 
 /* ---- the client's death ---- */
@@ -130,6 +161,13 @@ static void *watch_run(void *arg)
 	return NULL;
 }
 
+/* The same for a session, whose keeper knows. */
+static void session_ended(enum vgpu_worker_end how)
+{
+	poll(NULL, 0, LAST_WORDS_MS);
+	end(how);
+}
+
 /*
  * The descriptor, which the channel owns; and the process behind a connection,
  * whose fork children may keep that open. The module looks after its own.
@@ -138,8 +176,11 @@ static int watch_client(const struct vgpu_options *o, pid_t pid)
 {
 	static struct watch w;
 	pthread_t thread;
-	int fd = fcntl(o->worker, F_DUPFD_CLOEXEC, 64), process = -1;
+	int fd, process = -1;
 
+	if (o->session)
+		return 0;
+	fd = fcntl(o->worker, F_DUPFD_CLOEXEC, 64);
 	if (fd < 0)
 		return -errno;
 	/* -1, in another pid namespace or on an old kernel: is not looked at. */
@@ -157,6 +198,7 @@ static void answer(struct vgpu_channel *ch, CUresult status, const char *text, i
 	struct vgpu_answer a = {
 		.magic = VGPU_HELLO_MAGIC, .version = VGPU_HELLO_VERSION, .status = status,
 		.ndevices = worker.ndevices, .driver_version = version, .worker_pid = getpid(),
+		.features = vgpu_channel_is_remote(ch) ? VGPU_FEATURE_REMOTE : 0,
 	};
 
 	for (unsigned i = 0; i < VGPU_OPCODES; i++)
@@ -174,14 +216,29 @@ static void refuse(struct vgpu_channel *ch, CUresult status, const char *text)
 	end(VGPU_END_REFUSED);
 }
 
-static struct vgpu_channel *accept_client(const struct vgpu_options *o, struct vgpu_hello *hello)
+/* It has to come from another host first. */
+static int session_hello(const struct vgpu_options *o, const struct vgpu_session_message *start,
+			 struct vgpu_channel **ch, struct vgpu_hello *hello, size_t *length)
+{
+	int err = vgpu_far_open(&worker.remote, o->worker, start, session_ended);
+
+	if (err)
+		return err;
+	*ch = worker.remote->channel;
+	return vgpu_remote_hello(*ch, hello, length, HELLO_MS + start->grace * 1000);
+}
+
+static struct vgpu_channel *accept_client(const struct vgpu_options *o, const struct client *who,
+					  struct vgpu_hello *hello)
 {
 	size_t length = sizeof(*hello);
 	struct vgpu_channel *ch;
 	const char *wrong;
 	int err;
 
-	if (o->channel)
+	if (o->session)
+		err = session_hello(o, &who->start, &ch, hello, &length);
+	else if (o->channel)
 		err = vgpu_channel_adopt(&ch, o->worker, hello, &length, HELLO_MS);
 	else
 		err = vgpu_channel_accept(&ch, o->worker, hello, &length, HELLO_MS);
@@ -251,36 +308,41 @@ static int serve(struct vgpu_channel *ch)
 {
 	int err = vgpu_dispatch(&worker);
 	const char *fault = vgpu_channel_fault(ch);
+	enum vgpu_worker_end how;
 
+	if (worker.remote && !fault && vgpu_far_over(worker.remote, &how))
+		return how;
 	if (!err && !fault)
 		return VGPU_END_CLIENT_LEFT;
 	vgpu_log("worker %d: the client broke the protocol: %s", (int)getpid(),
 		 fault ? fault : strerror(-err));
+	if (worker.remote)
+		vgpu_far_goodbye(worker.remote, fault ? fault : "it broke the protocol");
 	return VGPU_END_PROTOCOL;
 }
 
 int vgpu_worker_main(const struct vgpu_options *o)
 {
 	static struct vgpu_hello hello;
+	static struct client who;
 	struct vgpu_cache *cache = NULL;
 	struct vgpu_channel *ch;
-	struct ucred peer;
 	int err, version = 0;
 	uint64_t blocked;
 
-	err = prepare(o, &peer, &cache);
+	err = prepare(o, &who, &cache);
 	if (err) {
 		vgpu_log("worker %d: cannot start: %s", (int)getpid(), strerror(-err));
 		return VGPU_END_INTERNAL;
 	}
-	ch = accept_client(o, &hello);
+	ch = accept_client(o, &who, &hello);
 	/* Before any thread or library takes an address that is the client's. */
 	blocked = vgpu_steer_block(hello.ranges, hello.nranges);
 	if (o->verbose)
 		vgpu_log("worker %d: %llu MiB in %u ranges kept free for the client", (int)getpid(),
 			 (unsigned long long)blocked >> 20, hello.nranges);
 	open_driver(o, ch, &version);
-	err = watch_client(o, peer.pid);
+	err = watch_client(o, who.user.pid);
 	if (err || vgpu_worker_start(&worker, ch, cache) || vgpu_output_start(&worker))
 		refuse(ch, CUDA_ERROR_OUT_OF_MEMORY, "the worker could not be started");
 	answer(ch, CUDA_SUCCESS, "", version);

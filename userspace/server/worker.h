@@ -44,6 +44,7 @@ struct vgpu_images;
 struct vgpu_output;
 struct vgpu_kept;
 struct vgpu_page_copy;
+struct vgpu_far;
 struct vgpu_wait;
 
 /* ---- objects that hang on a handle (handle.c) ---- */
@@ -163,6 +164,7 @@ struct vgpu_served_device {
 struct vgpu_worker {
 	struct vgpu_driver	*driver;
 	struct vgpu_channel	*channel;
+	struct vgpu_far	*remote;	/* the client is on another host; else NULL */
 	int			ndevices;
 	struct vgpu_served_device devices[VGPU_DEVICES_MAX];
 
@@ -468,9 +470,21 @@ void vgpu_memory_drop(struct vgpu_worker *w, struct vgpu_context *ctx);
 /* Give up the host memory of @ctx (current), which is about to end. */
 void vgpu_hostmem_drop(struct vgpu_worker *w, struct vgpu_context *ctx);
 
-/* ---- pages.c: page-locked memory that is the client's own ---- */
+/* ---- pages.c: page-locked memory that is not mapped here ---- */
 
 void vgpu_copier_init(struct vgpu_copier *p);
+
+/* Where in the client's memory: an address, or an offset in a buffer of its own host. */
+struct vgpu_place {
+	uint64_t		hostmem;	/* handle; 0: .at is an address */
+	uint64_t		size;		/* of the buffer */
+	uint64_t		at;
+};
+
+/* Copy when the stream gets there, by vgpu_memcpy_registered's rules. In the dispatcher. */
+CUresult vgpu_pages_copy(struct vgpu_worker *w, const struct vgpu_request *q, unsigned way,
+			 CUdeviceptr dev, const struct vgpu_place *place, size_t length,
+			 uint64_t stream);
 
 /* ---- image.c: code images in memory; cache.h: on disk ---- */
 
