@@ -329,11 +329,11 @@ class Tap:
     def result(self, good, name, why="", details=""):
         self.count += 1
         self.failed += not good
-        print("%sok %d - %s%s" % ("" if good else "not ", self.count, name,
-                                  " # " + why if why else ""))
-        if not good:
+        if not good:    # before the result: what stands there belongs to it
             for line in details.rstrip().splitlines():
                 print("#   " + line)
+        print("%sok %d - %s%s" % ("" if good else "not ", self.count, name,
+                                  " # " + why if why else ""))
         sys.stdout.flush()
 
     def skip(self, name, why):
