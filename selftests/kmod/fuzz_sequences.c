@@ -237,8 +237,11 @@ static int look_after(pid_t pid)
 	if (waitpid(pid, &status, WNOHANG) != pid)
 		return 0;
 	kill(-pid, SIGKILL);
-	return (WIFEXITED(status) && !WEXITSTATUS(status)) ||
-	       (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ? 1 : -1;
+	if ((WIFEXITED(status) && !WEXITSTATUS(status)) ||
+	    (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+		return 1;
+	ksft_print_msg("a worker died: status %#x\n", status);
+	return -1;
 }
 
 /* A worker that is gone comes back, until enough was done. */
@@ -258,8 +261,6 @@ static bool supervise(struct shared *shared)
 		for (int i = 0; i < WORKERS; i++) {
 			int ended = pid[i] ? look_after(pid[i]) : 0;
 
-			if (ended < 0)
-				ksft_print_msg("worker %d died\n", i);
 			good &= ended >= 0;
 			if (!ended)
 				continue;

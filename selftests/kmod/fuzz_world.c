@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <ucontext.h>
 
 #include "fuzz.h"
 
@@ -97,17 +98,23 @@ struct thing *keep(struct fuzz *f, int fd, enum kind kind)
 static _Thread_local sigjmp_buf back;
 static _Thread_local volatile bool careful;
 
-static void on_fault(int sig)
+static void on_fault(int sig, siginfo_t *info, void *context)
 {
+	const ucontext_t *at = context;
+
 	if (careful)
 		siglongjmp(back, 1);
+	dprintf(STDOUT_FILENO, "# signal %d at %p, instruction %#llx\n", sig, info->si_addr,
+		at->uc_mcontext.gregs[REG_RIP]);
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
 void catch_faults(void)
 {
-	struct sigaction action = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+	struct sigaction action = {
+		.sa_sigaction = on_fault, .sa_flags = SA_NODEFER | SA_SIGINFO,
+	};
 
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
