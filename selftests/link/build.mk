@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 # Tests of what travels between hosts.
 
-$(eval $(call unit-test,link,control,$(B)/obj/userspace/link/control_json.o,-ljansson -lcrypto))
-
 # Bytes over a connection, and trust. Certificates are made as `vgpu pki` makes them.
 STREAM_OBJS := $(call objects,userspace/link,stream.c secure.c sink.c trouble.c tls.c)
 STREAM_LIBS := -l:libssl.a -l:libcrypto.a -ldl
 $(eval $(call unit-test,link,stream,$(STREAM_OBJS),$(STREAM_LIBS)))
 $(eval $(call unit-test,link,tls,$(STREAM_OBJS) $(call objects,tools/vgpu,pki_make.c),\
 	$(STREAM_LIBS)))
+$(eval $(call unit-test,link,control,$(STREAM_OBJS) \
+	$(call objects,userspace/link,control.c control_json.c),$(STREAM_LIBS) -ljansson))
 $(eval $(call unit-test,link,address,$(call objects,userspace/link,address.c)))
 
 # The mirror: two of them, with a wire between them that can be cut.

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages of a control connection: all types there and back, and what is refused. */
+/*
+ * Messages of a control connection: all types there and back, what is refused, and
+ * how they travel.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "channel/channel.h"
 #include "link/control.h"
 #include "test.h"
@@ -316,6 +324,167 @@ TEST(a_proof_is_of_all_three)
 	nonce[15] = 1;
 	vgpu_control_proof(session, secret, nonce, again);
 	CHECK(memcmp(proof, again, 32));
+}
+
+/* ---- a connection ---- */
+
+/* Our end of one; *@other is the bare other one. */
+static struct vgpu_control_channel *connection(int *other)
+{
+	struct vgpu_control_channel *c;
+	struct vgpu_stream *s;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return NULL;
+	*other = fds[1];
+	if (vgpu_stream_plain(&s, fds[0]) || vgpu_control_channel_create(&c, s))
+		return NULL;
+	return c;
+}
+
+static bool say(int fd, const void *bytes, size_t n)
+{
+	return send(fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+/* A message as it travels: its length. */
+static size_t packed(uint8_t *bytes, size_t room, uint64_t request)
+{
+	int n = snprintf((char *)bytes + 4, room - 4, "{\"type\":\"ping\",\"request\":%llu}",
+			 (unsigned long long)request);
+
+	bytes[0] = n;
+	bytes[1] = bytes[2] = bytes[3] = 0;
+	return n + 4;
+}
+
+TEST(a_message_in_single_bytes)
+{
+	struct vgpu_control m;
+	uint8_t bytes[64];
+	size_t n = packed(bytes, sizeof(bytes), 77);
+	int fd;
+	struct vgpu_control_channel *c = connection(&fd);
+
+	REQUIRE(c);
+	CHECK_EQ(vgpu_control_channel_step(c, &m), 0);
+	CHECK(vgpu_control_channel_established(c));
+	for (size_t i = 0; i < n; i++) {
+		CHECK(say(fd, bytes + i, 1));
+		CHECK_EQ(vgpu_control_channel_step(c, &m), i + 1 == n);
+	}
+	CHECK_EQ(m.type, VGPU_CONTROL_PING);
+	CHECK_EQ(m.request, 77);
+	CHECK_EQ(vgpu_control_channel_events(c), POLLIN);
+	vgpu_control_channel_close(c);
+	close(fd);
+}
+
+/* The last words of one that goes are heard. */
+TEST(many_messages_at_once_and_the_end)
+{
+	uint8_t bytes[1000 * 64];
+	struct vgpu_control m;
+	size_t n = 0;
+	int fd;
+	struct vgpu_control_channel *c = connection(&fd);
+
+	REQUIRE(c);
+	for (int i = 0; i < 1000; i++)
+		n += packed(bytes + n, sizeof(bytes) - n, i);
+	CHECK(say(fd, bytes, n));
+	close(fd);
+	for (int i = 0; i < 1000; i++) {
+		CHECK_EQ(vgpu_control_channel_step(c, &m), 1);
+		CHECK_EQ(m.request, i);
+	}
+	CHECK_EQ(vgpu_control_channel_step(c, &m), -EPIPE);
+	CHECK(*vgpu_control_channel_error(c));
+	vgpu_control_channel_close(c);
+}
+
+/* @n bytes, and what comes of them. */
+static int verdict(const void *bytes, size_t n, const char *word)
+{
+	struct vgpu_control m;
+	int fd, err;
+	struct vgpu_control_channel *c = connection(&fd);
+
+	if (!c || !say(fd, bytes, n))
+		return 1;
+	err = vgpu_control_channel_step(c, &m);
+	if (err < 0)
+		CHECK(strstr(vgpu_control_channel_error(c), word));
+	vgpu_control_channel_close(c);
+	close(fd);
+	return err;
+}
+
+TEST(lengths_that_are_refused)
+{
+	static const uint8_t one_more[4] = { 1, 0, 1, 0 }, huge[4] = { 255, 255, 255, 255 };
+	static const uint8_t most[4] = { 0, 0, 1, 0 }, none[4];
+
+	CHECK_EQ(verdict(one_more, 4, "long"), -EPROTO);
+	CHECK_EQ(verdict(huge, 4, "long"), -EPROTO);
+	CHECK_EQ(verdict(none, 4, "JSON"), -EPROTO);
+	CHECK_EQ(verdict(most, 4, ""), 0);
+}
+
+TEST(random_bytes)
+{
+	uint8_t bytes[4096];
+
+	srand(4711);
+	for (int i = 0; i < 200; i++) {
+		size_t n = 4 + rand() % (sizeof(bytes) - 4);
+
+		for (size_t at = 0; at < n; at++)
+			bytes[at] = rand() >> 7;
+		/* Half of them have a length that lets them be looked at. */
+		if (i % 2) {
+			bytes[0] = (n - 4) & 255;
+			bytes[1] = (n - 4) >> 8;
+			bytes[2] = bytes[3] = 0;
+		}
+		CHECK_EQ(verdict(bytes, n, "message"), -EPROTO);
+	}
+}
+
+/* All that @c sends, until it has no more: how many pings, in order. */
+static int drain(struct vgpu_control_channel *c, int fd)
+{
+	struct vgpu_control_channel *other;
+	struct vgpu_control m;
+	struct vgpu_stream *s;
+	int n = 0, idle = 0;
+
+	if (vgpu_stream_plain(&s, fd) || vgpu_control_channel_create(&other, s))
+		return -1;
+	while (idle < 2 && !vgpu_control_channel_step(c, &m)) {
+		for (idle++; vgpu_control_channel_step(other, &m) > 0; idle = 0)
+			CHECK_EQ(m.request, n++);
+	}
+	vgpu_control_channel_close(other);
+	return n;
+}
+
+TEST(who_does_not_read)
+{
+	struct vgpu_control *m = message(VGPU_CONTROL_PING), in;
+	int fd, sent = 0, err;
+	struct vgpu_control_channel *c = connection(&fd);
+
+	REQUIRE(c);
+	CHECK_EQ(vgpu_control_channel_step(c, &in), 0);
+	while (!(err = vgpu_control_channel_send(c, m)) && sent < 1000000)
+		m->request = ++sent;
+	CHECK_EQ(err, -ENOBUFS);
+	CHECK(vgpu_control_channel_events(c) & POLLOUT);
+	/* It is kept, and nothing of it is lost should it be read after all. */
+	CHECK_EQ(drain(c, fd), sent);
+	vgpu_control_channel_close(c);
 }
 
 int main(int argc, char **argv)

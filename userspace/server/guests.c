@@ -2,7 +2,7 @@
 /*
  * Connections of the network that have not said yet what they are: the first
  * bytes, the preface, say it. Anybody may connect, so these are bounded in
- * number and time, and what is refused is counted rather than written down.
+ * number and time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,8 +14,6 @@
 
 #define GUESTS_MAX	256
 #define PREFACE_MS	5000
-#define LINES_MAX	20		/* about refusals, in a minute */
-#define MINUTE_MS	60000
 
 struct vgpu_guest {
 	struct vgpu_watch	watch;
@@ -26,28 +24,6 @@ struct vgpu_guest {
 	size_t			have;		/* bytes of the preface */
 	struct vgpu_preface	preface;
 };
-
-/* ---- lines ---- */
-
-void vgpu_refusal_log(struct vgpu_server *s, int fd, const char *why)
-{
-	int64_t now = vgpu_now();
-	char peer[80];
-
-	if (now - s->minute >= MINUTE_MS) {
-		if (s->unsaid)
-			vgpu_log("%u more connections were refused", s->unsaid);
-		s->minute = now;
-		s->lines = s->unsaid = 0;
-	}
-	if (s->lines == LINES_MAX) {
-		s->unsaid++;
-		return;
-	}
-	s->lines++;
-	vgpu_address_peer(fd, peer, sizeof(peer));
-	vgpu_log("connection from %s refused: %s", peer, why);
-}
 
 /* ---- life ---- */
 
@@ -68,7 +44,7 @@ static void refuse(struct vgpu_guest *g, const char *why)
 	struct vgpu_server *s = g->server;
 	int fd = dismiss(g);
 
-	vgpu_refusal_log(s, fd, why);
+	vgpu_complain_of(s, fd, why);
 	close(fd);
 }
 
@@ -134,7 +110,7 @@ static void come_in(struct vgpu_guest *g)
 	}
 	wrong = vgpu_remote_attach(s, &preface, fd);
 	if (wrong)
-		vgpu_refusal_log(s, fd, wrong);
+		vgpu_complain_of(s, fd, wrong);
 	/* The worker has a descriptor of its own. */
 	close(fd);
 }

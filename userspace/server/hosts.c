@@ -39,7 +39,7 @@ static void host_drop(struct vgpu_host *h, const char *why)
 	unsigned sessions = vgpu_remote_orphan(h);
 
 	if (!h->greeted)
-		vgpu_refusal_log(h->server, h->watch.fd, why);
+		vgpu_complain_of(h->server, h->watch.fd, why);
 	else if (sessions)
 		vgpu_log("control connection of %s lost: %s; its %u sessions wait %u s for another",
 			 h->name, why, sessions, h->server->o->grace);

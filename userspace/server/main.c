@@ -102,6 +102,8 @@ static bool network_option(struct vgpu_options *o, int c)
 		return true;
 	case GRACE:
 		o->grace = number("--grace", optarg, 86400, false);
+		if (!o->grace)
+			wrong("--grace", optarg);
 		return true;
 	case MAX_CLIENT_SESSIONS:
 		o->max_client_sessions = number("--max-sessions-per-client", optarg, SESSIONS_MAX,

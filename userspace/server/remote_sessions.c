@@ -234,8 +234,8 @@ void vgpu_remote_open(struct vgpu_host *h, const struct vgpu_control *m,
 		snprintf(answer->text, sizeof(answer->text), "the server %s has no worker: %s",
 			 h->server->name, strerror(-err));
 	}
-	vgpu_log("%s, pid %u, %s: no session: %s", h->name, m->open.pid, m->open.program,
-		 answer->text);
+	vgpu_complain(h->server, "%s, pid %u, %s: no session: %s", h->name, m->open.pid,
+		      m->open.program, answer->text);
 }
 
 /* ---- finding ---- */
@@ -275,7 +275,7 @@ void vgpu_remote_adopt(struct vgpu_host *h, const struct vgpu_control *m,
 	const char *wrong = check_adoption(h, p, m->adopt.proof);
 
 	if (wrong) {
-		vgpu_log("%s: a session was not adopted: %s", h->name, wrong);
+		vgpu_complain(h->server, "%s: a session was not adopted: %s", h->name, wrong);
 		/* What else is wrong is not for who guesses. */
 		answer->status = CUDA_ERROR_INVALID_HANDLE;
 		strcpy(answer->text, "there is no such session");

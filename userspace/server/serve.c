@@ -153,6 +153,7 @@ static int64_t tick(struct vgpu_server *s)
 {
 	int64_t now = vgpu_now(), next = vgpu_doors_tick(s, now);
 
+	next = earliest(next, vgpu_complaints_tick(s, now));
 	next = earliest(next, vgpu_guests_tick(s, now));
 	next = earliest(next, vgpu_hosts_tick(s, now));
 	return earliest(next, vgpu_remote_tick(s, now));

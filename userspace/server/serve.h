@@ -8,6 +8,7 @@
  *	guests.c	connections of the network that have not said what they are
  *	hosts.c		control connections of client hosts
  *	remote_sessions.c  sessions whose client is on another host
+ *	complaints.c	lines about what others did wrong
  *	describe.c	all of that for `vgpu`
  */
 #ifndef VGPU_SERVER_SERVE_H
@@ -90,8 +91,9 @@ struct vgpu_server {
 	/* guests.c, those that came first at the head */
 	struct vgpu_guests	guests;
 	unsigned		nguests;
-	int64_t			minute;		/* of the lines about refusals */
-	unsigned		lines, unsaid;
+	/* complaints.c */
+	int64_t			minute;		/* began then; 0: nothing was said */
+	unsigned		lines, unsaid;	/* in it */
 	/* hosts.c: those that have not said hello, the oldest at the head, and the others */
 	struct vgpu_hosts	strangers, hosts;
 	unsigned		nstrangers, nhosts;
@@ -121,10 +123,16 @@ void vgpu_sessions_kill(struct vgpu_server *s);
 
 /* @fd has been accepted. */
 void vgpu_guest_welcome(struct vgpu_server *s, int fd, bool plain);
-/* A line about whoever is at the other end of @fd, unless there are too many of them. */
-void vgpu_refusal_log(struct vgpu_server *s, int fd, const char *why);
 int64_t vgpu_guests_tick(struct vgpu_server *s, int64_t now);
 void vgpu_guests_close(struct vgpu_server *s);
+
+/* ---- complaints.c ---- */
+
+/* A line, unless there were too many; the other one: about who is at the end of @fd. */
+void vgpu_complain(struct vgpu_server *s, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void vgpu_complain_of(struct vgpu_server *s, int fd, const char *why);
+int64_t vgpu_complaints_tick(struct vgpu_server *s, int64_t now);
 
 /* ---- hosts.c ---- */
 
