@@ -247,6 +247,7 @@ static CUresult answer_take(struct vgpu_session *s, struct vgpu_answer *a, size_
 	}
 	s->driver_version = a->driver_version;
 	s->ndevices = a->ndevices;
+	s->remote = a->features & VGPU_FEATURE_REMOTE;
 	return CUDA_SUCCESS;
 }
 

@@ -559,10 +559,17 @@ VGPU_PUBLIC CUresult CUDAAPI cuCtxGetStreamPriorityRange(int *least, int *greate
 static CUresult synchronize(CUcontext ctx)
 {
 	struct vgpu_call_place p;
+	uint64_t now;
 	CUresult r;
 
 	r = vgpu_place_ctx(&p, ctx);
-	return r ? r : vgpu_call_cuCtxSynchronize(p.session, p.ctx, p.flags);
+	if (r)
+		return r;
+	now = vgpu_early_now(&p.session->early);
+	r = vgpu_call_cuCtxSynchronize(p.session, p.ctx, p.flags);
+	if (!r)
+		vgpu_early_context_done(&p.session->early, p.ctx, now);
+	return r;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuCtxSynchronize(void)

@@ -12,12 +12,19 @@
  *				pages when the stream gets there. A synchronous
  *				copy goes as if pageable: that is no slower
  *	device to device	one record
+ *
+ * To a worker on another host page-locked bytes go as pageable ones do where that
+ * saves the way there and back: a synchronous copy, or a small one, whose source
+ * may be read now (early.h); from it, a small synchronous one.
  */
 #include <string.h>
 #include "libcuda/copy.h"
 #include "libcuda/memory.h"
 #include "libcuda/stream.h"
 #include "libcuda/submit.h"
+
+#define SMALL_UP	VGPU_CHUNK_MAX		/* one piece */
+#define SMALL_DOWN	(256u << 10)
 
 struct copy {
 	struct vgpu_call_place	p;
@@ -37,7 +44,7 @@ static CUresult copy_begin(struct copy *c, CUstream stream, bool sync)
 
 static CUresult copy_wait(struct copy *c)
 {
-	return vgpu_call_cuStreamSynchronize(c->p.session, c->p.ctx, c->p.flags, c->stream);
+	return vgpu_stream_wait(&c->p, c->stream);
 }
 
 /* What the app may look at or overwrite when the call returns has been copied. */
@@ -59,6 +66,18 @@ static enum vgpu_memory_kind host_kind(struct copy *c, const void *address, size
 	return m->kind;
 }
 
+/* What is left to the stream: wait for it if the call must, or remember what it will write. */
+static CUresult copy_left(struct copy *c, unsigned way, const void *host, size_t n, CUresult r)
+{
+	if (r)
+		return r;
+	if (c->sync)
+		return copy_wait(c);
+	if (way == VGPU_COPY_TO_HOST)
+		vgpu_early_write(&c->p.session->early, c->p.ctx, c->stream, (uintptr_t)host, n);
+	return CUDA_SUCCESS;
+}
+
 static CUresult copy_pinned(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
 			    size_t n, const struct vgpu_memory *m)
 {
@@ -66,26 +85,37 @@ static CUresult copy_pinned(struct copy *c, unsigned way, CUdeviceptr dev, const
 						  m->hostmem, (uintptr_t)host - m->start, n,
 						  c->stream);
 
-	return r || !c->sync ? r : copy_wait(c);
+	return copy_left(c, way, host, n, r);
 }
 
 static CUresult copy_registered(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
 				size_t n)
 {
-	return vgpu_call_vgpu_memcpy_registered(c->p.session, c->p.ctx, c->p.flags, way, dev,
-						(uintptr_t)host, n, c->stream);
+	CUresult r = vgpu_call_vgpu_memcpy_registered(c->p.session, c->p.ctx, c->p.flags, way, dev,
+						      (uintptr_t)host, n, c->stream);
+
+	return copy_left(c, way, host, n, r);
+}
+
+/* s->upload is locked. */
+static CUresult chunk_up_locked(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
+{
+	struct vgpu_session *s = c->p.session;
+	uint64_t pos;
+	CUresult r = vgpu_upload(s, src, n, &pos);
+
+	if (r)
+		return r;
+	return vgpu_call_vgpu_memcpy_up(s, c->p.ctx, c->p.flags, dst, c->stream, pos, n);
 }
 
 static CUresult chunk_up(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
 {
 	struct vgpu_session *s = c->p.session;
-	uint64_t pos;
 	CUresult r;
 
 	pthread_mutex_lock(&s->upload);
-	r = vgpu_upload(s, src, n, &pos);
-	if (!r)
-		r = vgpu_call_vgpu_memcpy_up(s, c->p.ctx, c->p.flags, dst, c->stream, pos, n);
+	r = chunk_up_locked(c, dst, src, n);
 	pthread_mutex_unlock(&s->upload);
 	return r;
 }
@@ -116,23 +146,84 @@ static CUresult copy_down(struct copy *c, void *dst, CUdeviceptr src, size_t n)
 	return r ? r : t.received == n ? CUDA_SUCCESS : CUDA_ERROR_UNKNOWN;
 }
 
+static CUresult copy_locked(struct copy *c, unsigned way, CUdeviceptr dev, const void *host,
+			    size_t n, const struct vgpu_memory *m)
+{
+	if (m->kind == VGPU_MEMORY_PINNED)
+		return copy_pinned(c, way, dev, host, n, m);
+	return copy_registered(c, way, dev, host, n);
+}
+
+/* From page-locked memory to another host; an asynchronous copy does not wait for room. */
+static CUresult to_far_device(struct copy *c, CUdeviceptr dst, const void *src, size_t n,
+			      const struct vgpu_memory *m)
+{
+	struct vgpu_session *s = c->p.session;
+	bool done = false;
+	CUresult r;
+
+	if (!vgpu_early_allowed(&s->early, (uintptr_t)src, n))
+		return copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
+	if (c->sync) {
+		r = copy_up(c, dst, src, n);
+		return r ? r : copy_wait(c);
+	}
+	if (n <= SMALL_UP) {
+		pthread_mutex_lock(&s->upload);
+		done = vgpu_bytes_room(s->channel, n);
+		r = done ? chunk_up_locked(c, dst, src, n) : CUDA_SUCCESS;
+		pthread_mutex_unlock(&s->upload);
+		if (r)
+			return r;
+	}
+	return done ? CUDA_SUCCESS : copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
+}
+
+/*
+ * A synchronous copy of what a host function before it has still to write begins
+ * when the stream has got so far.
+ */
+static CUresult to_device_now(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
+{
+	CUresult r = CUDA_SUCCESS;
+
+	if (c->sync && !vgpu_early_idle(&c->p.session->early))
+		r = copy_wait(c);
+	return r ? r : copy_up(c, dst, src, n);
+}
+
 static CUresult to_device(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
 {
 	CUresult r = vgpu_memory_within(&c->p, dst, n, &c->host);
 	struct vgpu_memory m;
+	bool locked;
 
 	if (r)
 		return r;
 	switch (host_kind(c, src, n, &m)) {
 	case VGPU_MEMORY_PINNED:
-		return copy_pinned(c, VGPU_COPY_TO_DEVICE, dst, src, n, &m);
+		locked = true;
+		break;
 	case VGPU_MEMORY_REGISTERED:
-		if (!c->sync)
-			return copy_registered(c, VGPU_COPY_TO_DEVICE, dst, src, n);
-		/* fall through */
+		locked = !c->sync || c->p.session->remote;
+		break;
 	default:
-		return copy_up(c, dst, src, n);
+		locked = false;
 	}
+	if (!locked)
+		return to_device_now(c, dst, src, n);
+	if (c->p.session->remote)
+		return to_far_device(c, dst, src, n, &m);
+	return copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, &m);
+}
+
+/* As if pageable: by down, which the thread that waits for it reads anyway. */
+static bool comes_down(const struct copy *c, enum vgpu_memory_kind kind, size_t n)
+{
+	if (kind == VGPU_MEMORY_REGISTERED)
+		return c->sync;
+	return kind != VGPU_MEMORY_PINNED ||
+	       (c->sync && c->p.session->remote && n <= SMALL_DOWN);
 }
 
 static CUresult to_host(struct copy *c, void *dst, CUdeviceptr src, size_t n)
@@ -142,16 +233,9 @@ static CUresult to_host(struct copy *c, void *dst, CUdeviceptr src, size_t n)
 
 	if (r)
 		return r;
-	switch (host_kind(c, dst, n, &m)) {
-	case VGPU_MEMORY_PINNED:
-		return copy_pinned(c, VGPU_COPY_TO_HOST, src, dst, n, &m);
-	case VGPU_MEMORY_REGISTERED:
-		if (!c->sync)
-			return copy_registered(c, VGPU_COPY_TO_HOST, src, dst, n);
-		/* fall through */
-	default:
+	if (comes_down(c, host_kind(c, dst, n, &m), n))
 		return copy_down(c, dst, src, n);
-	}
+	return copy_locked(c, VGPU_COPY_TO_HOST, src, dst, n, &m);
 }
 
 static CUresult on_device(struct copy *c, CUdeviceptr dst, CUdeviceptr src, size_t n)

@@ -65,12 +65,19 @@ static struct hostfn *due_take(void)
 	return h;
 }
 
+/* What it wrote, whoever finds it over can see. */
+static void hostfn_over(struct vgpu_session *s)
+{
+	atomic_fetch_sub_explicit(&s->early.hostfns, 1, memory_order_release);
+}
+
 static void hostfn_run(struct hostfn *h)
 {
 	if (h->callback)
 		h->callback(h->stream, h->status, h->data);
 	else if (!h->status)
 		h->function(h->data);
+	hostfn_over(h->session);
 	vgpu_call_vgpu_hostfn_done(h->session, 0, 0, h->token);
 	free(h);
 }
@@ -93,6 +100,7 @@ void vgpu_hostfn_drop(struct vgpu_session *s, uint64_t ctx)
 	while ((h = *p)) {
 		if (h->session == s && (!ctx || h->ctx == ctx)) {
 			*p = h->next;
+			hostfn_over(s);
 			free(h);
 		} else {
 			p = &h->next;
@@ -176,8 +184,10 @@ static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 	h->session = p.session;
 	h->ctx = p.ctx;
 	h->stream = stream;
+	atomic_fetch_add(&p.session->early.hostfns, 1);
 	r = hostfn_add(h, &token);
 	if (r) {
+		hostfn_over(p.session);
 		free(h);
 		return r;
 	}

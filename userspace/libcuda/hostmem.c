@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page-locked host memory. What is allocated here is shared with the worker,
- * which copies from and to it in place; what is registered stays the app's own
- * and is reached by the worker through the channel, or, where that is not
- * allowed, is staged like pageable memory.
+ * Page-locked host memory. What is allocated here is shared with the worker, or
+ * with the daemon of a GPU that is on another host, which copies from and to it in
+ * place; what is registered stays the app's own and is reached through the channel,
+ * or, where that is not allowed, is staged like pageable memory.
  */
 #include <errno.h>
 #include <sys/prctl.h>
@@ -66,6 +66,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
 {
 	struct vgpu_call_place p;
 	struct vgpu_memory m;
+	uint64_t now;
 	CUresult r;
 
 	r = vgpu_place_noctx(&p);
@@ -73,7 +74,11 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemFreeHost(void *ptr)
 		return r;
 	if (!vgpu_memory_take((uintptr_t)ptr, VGPU_MEMORY_PINNED, &m))
 		return CUDA_ERROR_INVALID_VALUE;
+	now = vgpu_early_now(&m.session->early);
+	/* The worker waits for everything before it lets go. */
 	r = vgpu_call_cuMemFreeHost(m.session, m.ctx, p.flags, m.hostmem);
+	if (!r)
+		vgpu_early_context_done(&m.session->early, 0, now);
 	vgpu_memory_forget(&m);
 	return r;
 }
@@ -178,6 +183,7 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
 	struct vgpu_call_place p;
 	struct contexts c = { .n = 0 };
 	struct vgpu_memory m;
+	uint64_t now;
 	CUresult r;
 
 	r = vgpu_place(&p);
@@ -189,12 +195,15 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostUnregister(void *ptr)
 		return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 	/* The worker may still copy from or to these pages, for any context. */
 	c.session = m.session;
+	now = vgpu_early_now(&m.session->early);
 	vgpu_objects_each(context_note, &c);
 	for (unsigned i = 0; i < c.n; i++) {
 		CUresult one = vgpu_call_cuCtxSynchronize(m.session, c.handles[i], p.flags);
 
 		r = r ? r : one;
 	}
+	if (!r)
+		vgpu_early_context_done(&m.session->early, 0, now);
 	vgpu_memory_forget(&m);
 	return r;
 }
@@ -214,9 +223,12 @@ VGPU_PUBLIC CUresult CUDAAPI cuMemHostGetDevicePointer_v2(CUdeviceptr *dptr, voi
 	vgpu_memory_find((uintptr_t)ptr, &m);
 	if (m.kind == VGPU_MEMORY_HOST || vgpu_memory_on_device(&m))
 		return CUDA_ERROR_INVALID_VALUE;
-	/* Kernels reach host memory only where the worker has it at the same address. */
+	/*
+	 * Kernels reach host memory only where the worker has it at the same address. Of
+	 * another host it never has: its devices say so, and this is their error.
+	 */
 	if (!m.mapped)
-		return CUDA_ERROR_NOT_SUPPORTED;
+		return m.session->remote ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_NOT_SUPPORTED;
 	*dptr = m.mapped + ((uintptr_t)ptr - m.start);
 	return CUDA_SUCCESS;
 }

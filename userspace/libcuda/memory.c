@@ -135,6 +135,7 @@ void vgpu_memory_drop(struct vgpu_session *s, uint64_t ctx)
 {
 	size_t kept = 0;
 
+	vgpu_early_context_done(&s->early, ctx, vgpu_early_now(&s->early));
 	pthread_rwlock_wrlock(&lock);
 	for (size_t i = 0; i < used; i++) {
 		if (table[i].session != s || table[i].ctx != ctx)

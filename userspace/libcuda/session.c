@@ -17,6 +17,7 @@ static struct vgpu_session session = {
 	.upload = PTHREAD_MUTEX_INITIALIZER,
 	.receive = PTHREAD_MUTEX_INITIALIZER,
 	.waits = PTHREAD_MUTEX_INITIALIZER,
+	.early.lock = PTHREAD_MUTEX_INITIALIZER,
 };
 static struct vgpu_device devices[VGPU_MAX_DEVICES];
 static _Atomic int ndevices;		/* > 0: the session is open */
@@ -92,8 +93,11 @@ static const CUdevice_attribute filtered[] = {
 	CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED,
 };
 
-static void info_filter(struct vgpu_device_info *info)
+static void info_filter(const struct vgpu_session *s, struct vgpu_device_info *info)
 {
+	/* Only a worker of this host has the program's memory at the program's addresses. */
+	if (s->remote)
+		info->attributes[CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY] = 0;
 	for (unsigned i = 0; i < sizeof(filtered) / sizeof(*filtered); i++)
 		if ((unsigned)filtered[i] < VGPU_ATTRIBUTES)
 			info->attributes[filtered[i]] = 0;
@@ -114,7 +118,7 @@ static CUresult devices_learn(struct vgpu_session *s, int *count)
 
 		if (r)
 			return r;
-		info_filter(&infos[i]);
+		info_filter(s, &infos[i]);
 		memcpy(&uuids[i], infos[i].uuid, sizeof(uuids[i]));
 	}
 	n = cudafront_visible_devices(getenv("CUDA_VISIBLE_DEVICES"), n, uuids, order);

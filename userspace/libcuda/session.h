@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "channel/channel.h"
+#include "libcuda/early.h"
 #include "proto/proto.h"
 
 struct vgpu_wait;		/* submit.c: a thread that waits for a completion */
@@ -22,6 +23,9 @@ struct vgpu_session {
 	struct vgpu_channel	*channel;
 	int			driver_version;
 	int			ndevices;
+	bool			remote;		/* VGPU_FEATURE_REMOTE */
+	_Atomic bool		mourned;	/* that it is lost was said */
+	struct vgpu_early	early;
 
 	pthread_mutex_t		submit;		/* producer of sq, and .building */
 	void			*building;	/* the record begun and not committed */

@@ -139,6 +139,29 @@ VGPU_PUBLIC CUresult CUDAAPI cuStreamDestroy_v2(CUstream stream)
 	return r;
 }
 
+CUresult vgpu_stream_wait(struct vgpu_call_place *p, uint64_t wire)
+{
+	struct vgpu_early *e = &p->session->early;
+	uint64_t now = vgpu_early_now(e);
+	CUresult r = vgpu_call_cuStreamSynchronize(p->session, p->ctx, p->flags, wire);
+
+	if (!r)
+		vgpu_early_stream_done(e, p->ctx, wire, now);
+	return r;
+}
+
+VGPU_PUBLIC CUresult CUDAAPI cuStreamSynchronize(CUstream stream)
+{
+	struct vgpu_call_place p;
+	uint64_t wire;
+	CUresult r;
+
+	r = vgpu_place(&p);
+	if (!r)
+		r = vgpu_wire_stream(&p, stream, &wire);
+	return r ? r : vgpu_stream_wait(&p, wire);
+}
+
 /*
  * What is asked of a stream that may be a default one: its object, or NULL for
  * the legacy one; the thread's own is looked up.

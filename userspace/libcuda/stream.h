@@ -8,4 +8,7 @@
 /* This thread's own default stream in @p's context, made at first use. */
 CUresult vgpu_stream_of_thread(struct vgpu_call_place *p, uint64_t *wire);
 
+/* Wait for all that the stream was given. */
+CUresult vgpu_stream_wait(struct vgpu_call_place *p, uint64_t wire);
+
 #endif /* LIBCUDA_STREAM_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Records into sq and bytes into up; waiting for completions. See receive.c for the way back. */
+#include <stdio.h>
 #include <string.h>
 #include "gen/calls.h"
 #include "libcuda/context.h"
@@ -122,8 +123,20 @@ CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode,
  * held for this process cannot come back: as with a device that fell off the
  * bus, every call fails from here on.
  */
+static void mourn(struct vgpu_session *s)
+{
+	const char *fault = s->channel ? vgpu_channel_fault(s->channel) : NULL;
+
+	if (atomic_exchange(&s->mourned, true))
+		return;
+	fprintf(stderr, "vgpu: the session on the GPU host is over: %s\n",
+		fault ?: "the host was out of reach for too long, or has ended it; vgpud's log says");
+}
+
 CUresult vgpu_submit_lost(struct vgpu_session *s)
 {
+	if (s->remote && !vgpu_forked)
+		mourn(s);
 	return vgpu_forked ? CUDA_ERROR_NOT_INITIALIZED : CUDA_ERROR_DEVICE_UNAVAILABLE;
 }
 

@@ -346,7 +346,7 @@ call 0x081 cuStreamDestroy_v2
 
 call 0x082 cuStreamSynchronize
 	proc	cuStreamSynchronize since=2000 pt=7000:ptsz
-	flow sync block server=hook
+	flow sync block client=hook server=hook
 	in	handle stream	hStream	null
 
 call 0x083 cuStreamQuery
