@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include "pki.h"
 #include "vgpu.h"
 
 static const char usage[] =
@@ -14,6 +15,7 @@ static const char usage[] =
 	"       vgpu set DEVICE SETTING...\n"
 	"       vgpu rm DEVICE...\n"
 	"       vgpu monitor [-j]\n"
+	"       vgpu pki init|server|client|revoke|list ...\n"
 	"       vgpu help\n"
 	"\n"
 	"DEVICE:  a number, vgpuN, /dev/vgpuN or a UUID\n"
@@ -103,6 +105,8 @@ static int parse_and_run(int argc, char **argv)
 	if (argc && (!strcmp(argv[0], "help") || !strcmp(argv[0], "--help") ||
 		     !strcmp(argv[0], "-h")))
 		return help();
+	if (argc && !strcmp(argv[0], "pki"))
+		return vgpu_pki(argc, argv);
 	if (!c) {
 		if (argc)
 			vgpu_complain("there is no command %s", argv[0]);

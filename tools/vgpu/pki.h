@@ -18,6 +18,13 @@
 #define VGPU_PKI_NAME	64		/* bytes of a host's name: as long as X.509 allows */
 #define VGPU_PKI_SERIAL	16		/* random bytes of a serial number */
 
+#define VGPU_PKI_SERIAL_TEXT	(2 * VGPU_PKI_SERIAL + 1)
+
+/* ---- pki.c ---- */
+
+/* `vgpu pki`: argv[0] is "pki". Returns an exit code. */
+int vgpu_pki(int argc, char **argv);
+
 /* ---- pki_make.c: NULL: OpenSSL's error queue says why ---- */
 
 struct vgpu_pki_wish {
@@ -62,15 +69,20 @@ struct vgpu_pki_store {
 	EVP_PKEY		*key;		/* of the authority */
 };
 
+/* Of a host: letters, digits, "-", "." and "_", and none of the folder's own names. */
+bool vgpu_pki_name_good(const char *name);
+void vgpu_pki_serial_format(const uint8_t *serial, char text[VGPU_PKI_SERIAL_TEXT]);
+
 /*
- * The folder and all in it, with nobody else at work there. @make: an authority
- * that does not exist yet, good for @days. -errno, -EEXIST.
+ * The folder and all in it, with nobody else at work there; @key: the authority,
+ * too, to sign with. -errno.
  */
-int vgpu_pki_store_open(struct vgpu_pki_store *store, const char *path);
+int vgpu_pki_store_open(struct vgpu_pki_store *store, const char *path, bool key);
+/* A new authority, good for @days; -EEXIST if there is anything. */
 int vgpu_pki_store_make(const char *path, unsigned int days);
 void vgpu_pki_store_close(struct vgpu_pki_store *store);
 
-/* The certificate of that name which is not revoked; NULL. */
+/* The last certificate of that name, revoked or not; NULL. */
 struct vgpu_pki_entry *vgpu_pki_store_find(struct vgpu_pki_store *store, const char *name);
 /*
  * A key and a certificate in a folder of that name. Its entry in the index comes
