@@ -44,10 +44,14 @@ static int take_section(struct config_parser *p, const char *line)
 {
 	const char *end = strchr(line, ']');
 	char name[VGPU_CONFIG_TEXT];
+	size_t length;
 
 	if (!end)
 		return config_wrong(p, &p->here, "a section is written [NAME]");
-	snprintf(name, sizeof(name), "%.*s", (int)(end - line - 1), line + 1);
+	length = end - ++line;
+	while (length && strchr(" \t", line[length - 1]))
+		length--;
+	snprintf(name, sizeof(name), "%.*s", (int)length, line);
 	end++;
 	end += strspn(end, " \t\r\n");
 	if (*end && *end != ';' && *end != '#')

@@ -14,8 +14,8 @@ struct layout {
 
 _Static_assert(sizeof(struct layout) == sizeof(struct vgpu_cookie), "all of it");
 
-/* FNV-1a: names are told from each other, not kept from each other. */
-uint64_t vgpu_cookie_server(const char *name)
+/* FNV-1a */
+uint64_t vgpu_name_hash(const char *name)
 {
 	uint64_t hash = 0xcbf29ce484222325;
 

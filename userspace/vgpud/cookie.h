@@ -12,12 +12,13 @@
 #include "link/frame.h"
 
 struct vgpu_session_cookie {
-	uint64_t	server;		/* of its name, vgpu_cookie_server() */
+	uint64_t	server;		/* vgpu_name_hash() of its name */
 	uint8_t		id[VGPU_SESSION_ID];
 	uint8_t		secret[VGPU_SECRET];
 };
 
-uint64_t vgpu_cookie_server(const char *name);
+/* Names are told from each other by it, not kept from each other. */
+uint64_t vgpu_name_hash(const char *name);
 void vgpu_cookie_make(struct vgpu_cookie *cookie, const struct vgpu_session_cookie *s);
 /* 0; -ENOENT: there is none; -EPROTO: another program's, or another version's. */
 int vgpu_cookie_read(const struct vgpu_cookie *cookie, struct vgpu_session_cookie *s);

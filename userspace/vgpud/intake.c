@@ -78,7 +78,7 @@ static void from_cookie(struct vgpud *d, const struct vgpu_session_cookie *c,
 			struct vgpu_arrival *a)
 {
 	for (unsigned i = 0; i < d->config->nservers && !a->upstream; i++)
-		if (vgpu_cookie_server(d->config->servers[i].name) == c->server)
+		if (vgpu_name_hash(d->config->servers[i].name) == c->server)
 			a->upstream = &d->upstreams[i];
 	if (!a->upstream)
 		snprintf(a->refusal, sizeof(a->refusal),

@@ -194,6 +194,25 @@ static void on_deadline(struct vgpu_timer *t)
 
 /* ---- opening ---- */
 
+/*
+ * The module gives its devices a UUID. Programs over the socket see one that is the
+ * same each time for GPU @i of theirs, and no other GPU's of this server.
+ */
+static void make_uuid(const struct vgpu_client *s, unsigned i, uint8_t uuid[16])
+{
+	char name[VGPU_CONFIG_NAME + 32];
+	uint64_t half[2];
+
+	for (int k = 0; k < 2; k++) {
+		snprintf(name, sizeof(name), "%d.%u.%u.%s", k, i, s->gpus.gpus[i].ordinal,
+			 s->upstream->config->name);
+		half[k] = vgpu_name_hash(name);
+	}
+	memcpy(uuid, half, 16);
+	uuid[6] = (uuid[6] & 0x0f) | 0x80;	/* version 8: made as its maker likes */
+	uuid[8] = (uuid[8] & 0x3f) | 0x80;
+}
+
 static void ask(struct vgpu_client *s)
 {
 	struct vgpu_control m = { .type = VGPU_CONTROL_OPEN };
@@ -209,6 +228,8 @@ static void ask(struct vgpu_client *s)
 	for (unsigned i = 0; i < s->gpus.count; i++) {
 		m.open.gpus[i].ordinal = s->gpus.gpus[i].ordinal;
 		m.open.gpus[i].number = s->gpus.gpus[i].number;
+		if (s->module < 0)
+			make_uuid(s, i, s->gpus.gpus[i].uuid);
 		memcpy(m.open.gpus[i].uuid, s->gpus.gpus[i].uuid, 16);
 	}
 	s->generation = s->upstream->generation;
@@ -246,7 +267,7 @@ static void open_session(struct vgpu_client *s)
 static int leave_cookie(const struct vgpu_client *s)
 {
 	struct vgpu_session_cookie session = {
-		.server = vgpu_cookie_server(s->upstream->config->name),
+		.server = vgpu_name_hash(s->upstream->config->name),
 	};
 	struct vgpu_cookie cookie;
 	int err;
