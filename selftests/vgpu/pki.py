@@ -332,7 +332,7 @@ def breaking_off(folder):
     # between the index and the folder: nothing is lost that could not be revoked
     with open(place + "/index", "a") as file:
         file.write("%s client 4000000000 0 node1\n" % ("ab" * 16))
-    os.mkdir(place + "/.host")
+    os.makedirs(place + "/.host", exist_ok=True)
     open(place + "/.host/host.key", "w").close()
     refused("revoke it first", "client", "node1", place)
     good("revoke", "node1", place)
