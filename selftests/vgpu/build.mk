@@ -12,13 +12,8 @@ $(B)/tests/vgpu/pki: selftests/vgpu/pki.py $(B)/vgpu
 	printf '#!/bin/sh\nexec $(PYTHON) $^\n' >$@
 	chmod +x $@
 
-TESTS += $(B)/tests/vgpu/daemons
-$(B)/tests/vgpu/daemons: selftests/vgpu/daemons.py $(B)/vgpu $(B)/vgpud $(B)/vgpu-server
-	@mkdir -p $(@D)
-	printf '#!/bin/sh\nexec selftests/vgpu/daemons.py --build %s "$$@"\n' $(B) >$@
-	chmod +x $@
-
-VM_CHECKS += "selftests/kmod/run --build $(B) vgpu_tool.py" \
+VM_CHECKS += "selftests/vgpu/daemons.py --build $(B)" \
+	     "selftests/kmod/run --build $(B) vgpu_tool.py" \
 	     "tools/vm/vm run -- selftests/e2e/with_module $(B)/linux-debian/kmod/vgpu.ko \
 		selftests/vgpu/daemons.py --device --build $(B)"
-check-build: $(B)/vgpu $(B)/linux-debian/kmod/vgpu.ko
+check-build: $(B)/vgpu $(B)/vgpud $(B)/vgpu-server $(B)/linux-debian/kmod/vgpu.ko

@@ -44,7 +44,7 @@ check-build: all tests e2e-programs $(LINUX_SOURCE)/.unpacked $(KMOD_CHECK)/.cop
 		echo "tests of old runtimes will be skipped"; \
 	fi
 
-VM_CHECKS =	# commands that boot virtual machines; what they need is check-build's
+VM_CHECKS =	# commands, most of which boot virtual machines; what they need is check-build's
 BUILT_TESTS = $(filter $(B)/%,$(TESTS))
 # This one changes records under the library's hands: a race on purpose.
 RACY_TESTS := $(B)/tests/libcuda/rewriter
