@@ -69,8 +69,12 @@ FIXTURE(loading)
 
 FIXTURE_SETUP(loading)
 {
+	int err;
+
 	ASSERT_NE(NULL, getenv("VGPU_KO"));
-	ASSERT_EQ(0, unload());
+	/* Not there: a test before this one did not end well. */
+	err = unload();
+	ASSERT_TRUE(!err || err == -ENOENT);
 }
 
 FIXTURE_TEARDOWN(loading)
@@ -93,7 +97,7 @@ static int count_devices(void)
 	return n;
 }
 
-TEST_F(loading, makes_devices)
+TEST_F_TIMEOUT(loading, makes_devices, SLOW)
 {
 	nothing_is_left(_metadata);
 	ASSERT_EQ(0, load(""));
@@ -135,7 +139,7 @@ TEST_F_TIMEOUT(loading, makes_as_many_as_there_can_be, SLOW)
 	nothing_is_left(_metadata);
 }
 
-TEST_F(loading, refuses_parameters)
+TEST_F_TIMEOUT(loading, refuses_parameters, SLOW)
 {
 	static const char *const bad[] = {
 		"ndevices=1025", "ndevices=4294967295", "ndevices=-1", "ndevices=two",
@@ -159,7 +163,7 @@ static void is_in_use(struct __test_metadata *_metadata)
 	EXPECT_TRUE(is_there("/dev/vgpu0"));
 }
 
-TEST_F(loading, is_in_use_while_open)
+TEST_F_TIMEOUT(loading, is_in_use_while_open, SLOW)
 {
 	struct pair pair;
 	struct bed bed;
@@ -204,7 +208,7 @@ TEST_F(loading, is_in_use_while_open)
 }
 
 /* A buffer that a child inherited, and nothing else. */
-TEST_F(loading, is_in_use_by_children)
+TEST_F_TIMEOUT(loading, is_in_use_by_children, SLOW)
 {
 	int gate = gate_new();
 	struct pair pair;
