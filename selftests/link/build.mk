@@ -11,5 +11,9 @@ $(eval $(call unit-test,link,control,$(STREAM_OBJS) \
 	$(call objects,userspace/link,control.c control_json.c),$(STREAM_LIBS) -ljansson))
 $(eval $(call unit-test,link,address,$(call objects,userspace/link,address.c)))
 
+# With a kernel that encrypts, which it has to do then.
+VM_CHECKS += "tools/vm/vm run -- sh -c \
+	'modprobe tls && exec env TEST_KTLS=1 $(B)/tests/link/stream'"
+
 # The mirror: two of them, with a wire between them that can be cut.
 $(eval $(call unit-test,link,mirror,$(LINK_OBJS) $(CHANNEL_OBJS) $(RELAY_OBJS),$(LINK_LIBS)))
