@@ -195,12 +195,14 @@ void vgpu_host_send(struct vgpu_host *h, const struct vgpu_control *m)
 {
 	int err = vgpu_control_channel_send(h->channel, m);
 
-	/* Others may be going through a list with it: its end is an event like any. */
-	if (err)
-		shutdown(h->watch.fd, SHUT_RDWR);
-	else
+	if (!err) {
 		vgpu_loop_change(h->server->loop, &h->watch,
 				 vgpu_control_channel_events(h->channel));
+		return;
+	}
+	/* Others may be going through a list with it: its end is an event like any. */
+	h->wrong = err == -ENOBUFS ? "it does not read what it is sent" : strerror(-err);
+	shutdown(h->watch.fd, SHUT_RDWR);
 }
 
 static void pong(struct vgpu_host *h, const struct vgpu_control *m)
@@ -238,17 +240,24 @@ static const char *answer(struct vgpu_host *h, const struct vgpu_control *m)
 	}
 }
 
+static void take(struct vgpu_host *h, const struct vgpu_control *m)
+{
+	const char *wrong = h->greeted ? answer(h, m) : greet(h, m);
+
+	if (!h->wrong)
+		h->wrong = wrong;
+}
+
 static void ready(struct vgpu_watch *w)
 {
 	struct vgpu_host *h = (struct vgpu_host *)w;	/* its first member */
-	struct vgpu_control m;
-	const char *wrong = NULL;
 	int turn = TURN, got = 0;
+	struct vgpu_control m;
 
-	while (!wrong && turn-- && (got = vgpu_control_channel_step(h->channel, &m)) > 0)
-		wrong = h->greeted ? answer(h, &m) : greet(h, &m);
-	if (wrong || got < 0) {
-		host_drop(h, wrong ?: vgpu_control_channel_error(h->channel));
+	while (!h->wrong && turn-- && (got = vgpu_control_channel_step(h->channel, &m)) > 0)
+		take(h, &m);
+	if (h->wrong || got < 0) {
+		host_drop(h, h->wrong ?: vgpu_control_channel_error(h->channel));
 		return;
 	}
 	/* What has been read already makes no event: there is one when it can be answered. */

@@ -142,6 +142,7 @@ struct vgpu_host {
 	struct vgpu_server	*server;
 	struct vgpu_control_channel *channel;
 	bool			plain, greeted;
+	const char		*wrong;		/* why it is to go; NULL: it is not */
 	int64_t			deadline;	/* of the hello */
 	uint8_t			nonce[VGPU_NONCE];
 	struct vgpu_identity	identity;
