@@ -86,10 +86,14 @@ static void trouble(struct vgpu_far *r, int err)
 
 bool vgpu_far_take(struct vgpu_far *r)
 {
+	bool resumed = vgpu_mirror_resumed(r->mirror);
 	int n = r->over || !atomic_load(&r->linked) ? 0 : vgpu_mirror_receive(r->mirror);
 
 	if (n < 0)
 		trouble(r, n);
+	/* What the client does not have is sent again by whoever gives the lock back. */
+	if (!resumed && vgpu_mirror_resumed(r->mirror))
+		atomic_store(&r->wanted, true);
 	/* Bytes that this call left where poll(2) does not see them are for the next. */
 	r->moved |= n != 0;
 	return n > 0;
