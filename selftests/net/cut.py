@@ -148,7 +148,6 @@ class Cuts:
             finally:
                 proxy.hole(False)
                 process.end()
-            proxy.bury()
 
     def by_rule(self):
         while self.setup.proxy.cuts < self.wanted:

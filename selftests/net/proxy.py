@@ -10,6 +10,7 @@ One thread moves all bytes; whoever calls is another.
 """
 
 import collections
+import math
 import selectors
 import socket
 import struct
@@ -25,6 +26,7 @@ HEADER = struct.Struct("<IBBHQ")
 PUBLISHED = struct.Struct("<2Q2QQ")     # tails, heads, stored
 SMALL = 4096                    # frames up to here are judged when they are whole
 CHUNK = 1 << 16
+HALF_OPEN = 1.0                 # seconds until a side that was left waiting hears of it
 
 Preface = collections.namedtuple("Preface", "magic version kind flags reserved session epoch proof")
 Frame = collections.namedtuple("Frame", "type lane at body")
@@ -181,7 +183,7 @@ class Proxy:
         self.catch = lambda preface: False      # true: is not passed on
         self.lock = threading.RLock()
         self.connections = []
-        self.abandoned = []     # halves of which the other half was reset
+        self.abandoned = []     # halves of which the other half was reset, and since when
         self.silent = False     # a black hole: nothing is taken nor passed
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.listener.setblocking(False)
@@ -200,6 +202,7 @@ class Proxy:
         self.refuse()
         for connection in list(self.connections):
             self.reset(connection, "both")
+        self.bury(math.inf)
         self.selector.close()
 
     # ---- the thread ----
@@ -240,6 +243,7 @@ class Proxy:
         for connection in list(self.connections):
             if connection.cut_at is not None and now >= connection.cut_at:
                 self.cut_now(connection)
+        self.bury(now - HALF_OPEN)
 
     def accept(self):
         try:
@@ -276,7 +280,7 @@ class Proxy:
                 self.selector.unregister(sock)
 
     def reset(self, connection, sides):
-        """The side that is not reset is left waiting, as behind a dead router."""
+        """The side that is not reset is left waiting for a while."""
         if connection.dead:
             return
         connection.dead = True
@@ -287,7 +291,7 @@ class Proxy:
             if sides in (name, "both"):
                 close_hard(sock)
             else:
-                self.abandoned.append(sock)
+                self.abandoned.append((time.monotonic(), sock))
 
     def cut_now(self, connection, sides="both"):
         self.cuts += not connection.dead
@@ -330,9 +334,9 @@ class Proxy:
                 self.listener.close()
                 self.listener = None
 
-    def bury(self):
-        """Ends what was left waiting."""
+    def bury(self, before):
+        """Ends what has been left waiting since before then."""
         with self.lock:
-            for sock in self.abandoned:
+            for since, sock in [pair for pair in self.abandoned if pair[0] < before]:
+                self.abandoned.remove((since, sock))
                 close_hard(sock)
-            self.abandoned.clear()

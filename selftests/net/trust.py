@@ -144,7 +144,8 @@ class Trust:
         """the client's certificate will be good"""
         tls = signed_for(self.pki.folder, self.setup.gpus.client_tls, self.folder + "/future",
                          "20700101000000Z", "20710101000000Z")
-        self.refused(tls, ["not yet valid", CLIENT], ["gpuhost|host.crt", "not yet valid|certificate"])
+        self.refused(tls, ["not yet valid", CLIENT],
+                     ["gpuhost|host.crt", "not yet valid|certificate"])
 
     def of_a_server(self):
         """the client shows a certificate that is for servers"""

@@ -183,15 +183,34 @@ void worker::wait(cudaEvent_t e)
 	}
 }
 
+// What came is what should have come; else says where it begins to differ.
+static void same(const char *kind, const unsigned *got, const unsigned *wanted, range r)
+{
+	size_t i = 0, last = r.n;
+
+	if (!memcmp(got, wanted, r.bytes()))
+		return;
+	while (got[i] == wanted[i])
+		i++;
+	while (got[last - 1] == wanted[last - 1])
+		last--;
+	printf("%s memory, %zu words from %zu on: wrong from %zu to %zu: %x, not %x\n", kind, r.n,
+	       r.at, i, last, got[i], wanted[i]);
+	fflush(stdout);
+	_exit(1);
+}
+
 void worker::download()
 {
-	buffer &b = pick(below(KINDS));
+	static const char *const names[] = { "pageable", "locked", "registered" };
+	int kind = below(KINDS);
+	buffer &b = pick(kind);
 	range r = some();
 
 	b.rest();
 	CHECK(cudaMemcpyAsync(b.p + r.at, d + r.at, r.bytes(), cudaMemcpyDeviceToHost, s));
 	wait(b.used);
-	EXPECT(!memcmp(b.p + r.at, &model[r.at], r.bytes()));
+	same(names[kind], b.p + r.at, &model[r.at], r);
 	EXPECT(b.rests(0, r.at) && b.rests(r.at + r.n, WORDS));
 	// at once, and whoever writes there now is too late
 	b.rest();
