@@ -353,6 +353,7 @@ static void bulk(struct vgpu_channel *from, struct vgpu_channel *to)
 		REQUIRE(at);
 		for (size_t i = 0; i < n; i++)
 			at[i] = i * 7 + n;
+		vgpu_bytes_publish(from, pos, n);
 		REQUIRE(!say(from, pos, n, 0) && !hear(to, &w));
 		got = vgpu_bytes_at(to, w.a, w.b);
 		REQUIRE(got);

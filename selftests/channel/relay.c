@@ -92,7 +92,7 @@ TEST(bytes_lie_where_the_view_says)
 	at = vgpu_bytes_reserve(app, 100, &pos);
 	REQUIRE(at);
 	memset(at, 7, 100);
-	vgpu_bytes_publish(app);
+	vgpu_bytes_publish(app, pos, 100);
 	CHECK_EQ(ring_load_tail(&view.app->up_tail), 128);
 	CHECK_EQ(view.up[pos + 99], 7);
 	end();

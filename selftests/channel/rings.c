@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "channel/channel.h"
+#include "channel/relay.h"
 #include "test.h"
 
 static const struct vgpu_ring_sizes small = {
@@ -162,8 +162,7 @@ static void bytes_round(struct vgpu_channel *from, struct vgpu_channel *to)
 
 		REQUIRE(at);
 		memset(at, i, length);
-		if (i & 1)
-			vgpu_bytes_publish(from);
+		vgpu_bytes_publish(from, pos, length);
 		rec = vgpu_record_reserve(from, sizeof(*rec));
 		REQUIRE(rec);
 		rec->pos = pos;
@@ -188,6 +187,27 @@ TEST(bytes_arrive_at_all_lengths)
 	vgpu_channel_close(peer);
 }
 
+/* A relay carries what is before the tail away at once: it must be filled. */
+TEST(bytes_that_are_not_filled_stay_back)
+{
+	struct vgpu_channel *app, *peer;
+	struct vgpu_channel_view view;
+	uint64_t first, second;
+
+	REQUIRE(!vgpu_channel_pair(&app, &peer, &small));
+	vgpu_channel_view(app, &view);
+	REQUIRE(vgpu_bytes_reserve(app, 100, &first) && vgpu_bytes_reserve(app, 100, &second));
+	REQUIRE(vgpu_record_reserve(app, sizeof(struct vgpu_record)));
+	vgpu_record_commit(app, 1, 0);
+	CHECK_EQ(view.app->up_tail.value, 0);
+	vgpu_bytes_publish(app, first, 100);
+	CHECK_EQ(view.app->up_tail.value, second);
+	vgpu_bytes_publish(app, second, 100);
+	CHECK_EQ(view.app->up_tail.value, 2 * second);
+	vgpu_channel_close(app);
+	vgpu_channel_close(peer);
+}
+
 TEST(bytes_full_ring)
 {
 	struct vgpu_channel *app, *peer;
@@ -200,7 +220,7 @@ TEST(bytes_full_ring)
 		n++;
 	CHECK_EQ(n, 4);
 	CHECK(!vgpu_bytes_room(app, 1000));
-	vgpu_bytes_publish(app);
+	vgpu_bytes_publish(app, first, 1000);
 	CHECK(vgpu_bytes_at(peer, first, 1000));
 	vgpu_bytes_release(peer, first, 1000);
 	CHECK(vgpu_bytes_room(app, 1000));

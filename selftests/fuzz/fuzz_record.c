@@ -91,6 +91,8 @@ static void send_back(struct vgpu_channel *ch, size_t length)
 	base = ch->bytes_out.base;
 	b = vgpu_bytes_reserve(ch, length, &pos);
 	require(!b || (b >= base && b + length <= base + RING));
+	if (b)
+		vgpu_bytes_publish(ch, pos, length);
 }
 
 static void step(struct vgpu_channel *peer, struct input *in)

@@ -230,6 +230,7 @@ static bool produce(struct vgpu_channel *ch, struct lane_test *lane, uint32_t st
 		if (!bytes)
 			return false;
 		pattern(bytes, m.length, m.count);
+		vgpu_bytes_publish(ch, m.pos, m.length);
 	}
 	at = vgpu_record_reserve(ch, length);
 	CHECK(at);

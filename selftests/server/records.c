@@ -323,7 +323,8 @@ static bool put(struct session *s, size_t length, uint64_t *pos, int ms)
 	at = vgpu_bytes_reserve(s->app, length, pos);
 	if (at)
 		memset(at, 7, length);
-	vgpu_bytes_publish(s->app);
+	if (at)
+		vgpu_bytes_publish(s->app, *pos, length);
 	return at;
 }
 
@@ -517,7 +518,7 @@ static void image(struct session *s, const uint8_t *hash, uint64_t offset, const
 
 	CHECK_EQ(vgpu_channel_wait(s->app, bytes_room, &w, WAIT_MS), 0);
 	memcpy(vgpu_bytes_reserve(s->app, length, &in.data.pos), bytes, length);
-	vgpu_bytes_publish(s->app);
+	vgpu_bytes_publish(s->app, in.data.pos, length);
 	memcpy(record, &in, sizeof(in));
 	memcpy(record + sizeof(in), hash, VGPU_HASH_BYTES);
 	send_raw(s, VGPU_OP_vgpu_image_put, 0, record, sizeof(record));

@@ -71,23 +71,12 @@ void *vgpu_bytes_reserve(struct vgpu_channel *ch, size_t length, uint64_t *pos)
 }
 
 /*
- * A tail that is published before its bytes are filled does no harm: nobody
- * reads them before the record that names them, and its commit releases both.
- * The lock keeps the tail from moving back where records and bytes of one
- * direction are sent under different locks of the caller's.
+ * Not what else is reserved: a relay carries whatever is before the tail to another
+ * host, once, be it named by a record or not.
  */
-void vgpu_bytes_publish(struct vgpu_channel *ch)
+void vgpu_bytes_publish(struct vgpu_channel *ch, uint64_t pos, size_t length)
 {
-	struct ring_out *out = &ch->bytes_out;
-	uint64_t tail;
-
-	pthread_mutex_lock(&ch->publish_lock);
-	tail = ring_get(out->tail);
-	if (tail > ch->bytes_published) {
-		ring_store_tail(out->tail_word, tail);
-		ring_set(ch->bytes_published, tail);
-	}
-	pthread_mutex_unlock(&ch->publish_lock);
+	ring_store_tail(ch->bytes_out.tail_word, pos + align_up(length));
 }
 
 const void *vgpu_bytes_at(struct vgpu_channel *ch, uint64_t pos, size_t length)

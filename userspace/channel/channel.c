@@ -81,7 +81,6 @@ void vgpu_channel_init(struct vgpu_channel *ch, struct channel_memory *memory,
 	ch->sizes = *sizes;
 	__atomic_add_fetch(&memory->users, 1, __ATOMIC_RELAXED);
 	set_rings(ch, sizes);
-	pthread_mutex_init(&ch->publish_lock, NULL);
 	pthread_mutex_init(&ch->wait.lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -99,7 +98,6 @@ void vgpu_channel_fini(struct vgpu_channel *ch, bool unmap)
 	if (unmap) {
 		pthread_cond_destroy(&ch->wait.cond);
 		pthread_mutex_destroy(&ch->wait.lock);
-		pthread_mutex_destroy(&ch->publish_lock);
 	}
 	vgpu_memory_put(ch->memory, unmap);
 }

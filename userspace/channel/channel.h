@@ -181,16 +181,16 @@ size_t vgpu_bytes_max(const struct vgpu_channel *ch);
 /*
  * Room for @length (1..vgpu_bytes_max()) contiguous bytes; *@pos is the position
  * to tell the other side in a record. NULL: full (wait for vgpu_bytes_room()).
- * Published, in order, together with the next record that is committed.
  */
 void *vgpu_bytes_reserve(struct vgpu_channel *ch, size_t length, uint64_t *pos);
 bool  vgpu_bytes_room(struct vgpu_channel *ch, size_t length);
 
 /*
- * Make all that was reserved so far visible; called before the commit of the
- * record that names it.
+ * The piece of @length bytes at @pos is filled, and so are all before it: make them
+ * visible. Before the commit of the record that names it. Afterwards they stay as
+ * they are until the other side releases them.
  */
-void vgpu_bytes_publish(struct vgpu_channel *ch);
+void vgpu_bytes_publish(struct vgpu_channel *ch, uint64_t pos, size_t length);
 
 /*
  * The @length bytes at @pos that the other side named, checked against what it

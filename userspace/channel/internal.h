@@ -134,8 +134,6 @@ struct vgpu_channel {
 	struct ring_in			records_in;
 	struct ring_out			bytes_out;
 	struct ring_in			bytes_in;
-	pthread_mutex_t			publish_lock;	/* guards bytes_published */
-	uint64_t			bytes_published;
 
 	const struct channel_ops	*ops;
 	enum vgpu_side			side;

@@ -109,8 +109,6 @@ uint64_t vgpu_record_commit(struct vgpu_channel *ch, uint16_t opcode, uint16_t f
 
 	if (unlikely(!ch->reserved))
 		return 0;
-	if (unlikely(ring_get(ch->bytes_out.tail) != ring_get(ch->bytes_published)))
-		vgpu_bytes_publish(ch);
 	memcpy(out->base + (out->tail & (out->size - 1)), &head, sizeof(head));
 	out->tail += ch->reserved;
 	ch->reserved = 0;

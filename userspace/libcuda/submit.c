@@ -154,6 +154,6 @@ CUresult vgpu_upload(struct vgpu_session *s, const void *bytes, size_t length, u
 		if (room_wait(s, length, vgpu_bytes_room))
 			return vgpu_submit_lost(s);
 	memcpy(place, bytes, length);
-	vgpu_bytes_publish(s->channel);
+	vgpu_bytes_publish(s->channel, *pos, length);
 	return CUDA_SUCCESS;
 }

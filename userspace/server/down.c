@@ -126,6 +126,8 @@ static void piece_finish(struct transfer *t)
 		vgpu_event_put(t->w, t->ctx, VGPU_EVENT_SPIN, p->event);
 	t->first = (t->first + 1) % PIECES;
 	t->count--;
+	/* Without those behind it, which the device has yet to write. */
+	vgpu_bytes_publish(t->w->channel, p->pos, p->length);
 	vgpu_notify(t->w, VGPU_NOTICE_DATA, &n, sizeof(n));
 }
 

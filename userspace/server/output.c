@@ -46,6 +46,7 @@ static void send_text(struct vgpu_worker *w, unsigned fd, const uint8_t *text, s
 		if (at) {
 			memcpy(at, text, part);
 			n.chunk.length = part;
+			vgpu_bytes_publish(w->channel, n.chunk.pos, part);
 			vgpu_notify(w, VGPU_NOTICE_OUTPUT, &n, sizeof(n));
 		}
 		vgpu_lane_leave(&w->down);
