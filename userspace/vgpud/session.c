@@ -16,6 +16,8 @@
 
 #define OPEN_MS		10000	/* until a program is told that there is no session */
 #define NS		1000000000ll
+/* A connection over which something came lately is not given up with its server's. */
+#define SILENT_NS	(2 * NS)
 
 /* ---- who it is, for the log ---- */
 
@@ -390,7 +392,8 @@ void vgpu_sessions_down(struct vgpu_upstream *u, bool silent)
 			s->state = SESSION_WAITING;	/* it is asked for again */
 		if (s->state == SESSION_WAITING && u->refused)
 			refuse_unreached(s);
-		else if (s->state == SESSION_RUNNING && silent && s->heard <= u->heard)
+		else if (s->state == SESSION_RUNNING && silent &&
+			 vgpu_now() - s->heard > SILENT_NS)
 			vgpu_session_lost(s, "the server's host does not answer");
 	}
 }
