@@ -11,6 +11,7 @@ _vgpu_options()
 	monitor) echo '--json' ;;
 	add) echo "--json --number --uuid $_vgpu_settings" ;;
 	set) echo "$_vgpu_settings" ;;
+	pki) [[ $2 == list ]] && echo '--json' || echo '--address --days' ;;
 	esac
 }
 
@@ -27,11 +28,13 @@ _vgpu_words()
 	local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]}
 
 	if ((COMP_CWORD == 1)); then
-		echo 'list show servers sessions add set rm monitor help'
+		echo 'list show servers sessions add set rm monitor pki help'
 	elif [[ $word == -* ]]; then
-		_vgpu_options "$command"
+		_vgpu_options "$command" "${COMP_WORDS[2]}"
 	elif [[ ${COMP_WORDS[COMP_CWORD - 1]} =~ ^(-n|--[^j].*)$ ]]; then
 		: # the value of an option: nobody can know
+	elif [[ $command == pki ]]; then
+		((COMP_CWORD != 2)) || echo 'init server client revoke list'
 	elif [[ $command =~ ^(show|set|rm)$ ]]; then
 		_vgpu_devices
 	fi

@@ -74,8 +74,9 @@ const char *vgpu_stream_kind(const struct vgpu_stream *s);
 /* Up to @n bytes: how many, at least 1; -EAGAIN, -EPIPE (also: closed), -EPROTO. */
 ssize_t vgpu_stream_read(struct vgpu_stream *s, void *to, size_t n);
 /*
- * Up to all of @iov: how many bytes. After -EAGAIN the next call must have the
- * same bytes first (TLS has them encrypted already).
+ * Up to all of @iov: how many bytes. After -EAGAIN, or fewer than all, the next call
+ * must go on with the same bytes (TLS has some of them encrypted already), in as
+ * many pieces as it likes.
  */
 ssize_t vgpu_stream_write(struct vgpu_stream *s, const struct iovec *iov, int n);
 
