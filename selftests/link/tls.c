@@ -279,6 +279,33 @@ TEST(server_refuses)
 	vgpu_tls_close(server);
 }
 
+/* Who only writes is told as well, although writing knows but of a lost connection. */
+TEST(refused_writer)
+{
+	struct vgpu_tls *server = open_host("gpu1", "ours.ca", "node2.crl", true);
+	struct vgpu_tls *client = open_host("node2", "ours.ca", NULL, false);
+	struct iovec piece = pair_piece("hello", 5);
+	int server_err, client_err;
+	struct pair p;
+
+	start(&p, server, client, "gpu1", &server_err, &client_err);
+	CHECK_EQ(client_err, 0);
+	vgpu_stream_close(p.server);
+	p.server = NULL;
+	for (int turns = 0; turns < 1000 && client_err != -EPROTO; turns++) {
+		ssize_t n = vgpu_stream_write(p.client, &piece, 1);
+
+		client_err = n < 0 ? n : 0;
+		if (n > 0)
+			usleep(1000);
+	}
+	expect("client", client_err, -EPROTO, vgpu_stream_error(p.client),
+	       "refuses our certificate \"CN=node2\": it has been revoked");
+	pair_close(&p);
+	vgpu_tls_close(server);
+	vgpu_tls_close(client);
+}
+
 TEST(client_refuses)
 {
 	struct vgpu_tls *client = open_host("node1", "ours.ca", NULL, false);
