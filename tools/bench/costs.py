@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a call costs whom: processor time, sleeps and system calls by process.
 
-usage: costs.py BUILD [--only WAY,...] [--times N] [WHAT...]
+usage: costs.py BUILD [--only WAY,...] [--times N] [--size BYTES] [WHAT...]
 
 A program does one thing over and over (tools/bench/probe.c, loop); what the
 program, vgpud and the worker spent meanwhile is divided by how often. A sleep
@@ -20,6 +20,7 @@ import time
 import ways
 
 WHATS = ("call", "launch", "h2d", "d2h", "pageable")
+LARGEST = 64 << 20
 
 
 def spent(pid):
@@ -59,14 +60,15 @@ class SystemCalls:
 class Program:
     """The probe, which does what it is told."""
 
-    def __init__(self, place, way):
+    def __init__(self, place, way, size):
+        self.size = size
         self.process = subprocess.Popen([place.build + "/bench/probe", "loop"], env=way.env,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self.process.pid
 
     def do(self, what, times):
         """Nanoseconds that it took."""
-        self.process.stdin.write("%s %d\n" % (what, times))
+        self.process.stdin.write("%s %d %d\n" % (what, times, self.size))
         self.process.stdin.flush()
         return int(self.process.stdout.readline().split()[2])
 
@@ -110,17 +112,20 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--only", metavar="WAY,...")
     parser.add_argument("--times", type=int, default=5000)
+    parser.add_argument("--size", type=int, default=65536, help="of copies")
     parser.add_argument("whats", nargs="*", metavar="WHAT", help=", ".join(WHATS))
     options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
     names = options.only.split(",") if options.only else ways.known(build)
     if any(what not in WHATS for what in options.whats):
         parser.error("WHAT is one of " + ", ".join(WHATS))
+    if not 0 < options.size <= LARGEST:
+        parser.error("copies have 1 to %d bytes" % LARGEST)
     print("%-14s%-10s%14s  %-8s%13s%9s%9s" % ("way", "what", "each takes", "of whom",
                                               "processor", "sleeps", "syscalls"))
     with ways.Place(build, names) as place:
         for way in place.ways:
-            program = Program(place, way)
+            program = Program(place, way, options.size)
             program.do("call", 100)
             pids = who_is_who(way, program)
             for what in options.whats or WHATS:

@@ -6,8 +6,8 @@
  *	probe calls		launches and the round trip of a trivial synchronous call
  *	probe async		bursts of asynchronous calls until all of them are done, beside
  *				the round trip: how much of the way is in them
- *	probe loop		does what a line of its input says, "WHAT TIMES": call, launch, h2d,
- *				d2h, pageable; prints how long it took, and so on to the end
+ *	probe loop		does what lines of its input say, "WHAT TIMES BYTES": call, launch,
+ *				h2d, d2h, pageable; prints how long each took
  *	probe copies [LARGEST]	host to device and back, pageable, page-locked, registered,
  *				up to so many bytes (4096 times a power of 4)
  */
@@ -181,37 +181,40 @@ static void burst(const char *metric, void (*calls)(void *host), void *host)
 
 /* ---- one thing over and over, when told: tools/bench/costs.py looks at it ---- */
 
-static void loop_once(const char *what, unsigned int times, void *host, void *plain)
-{
-	uint64_t t = clock_ns(CLOCK_MONOTONIC);
+#define LOOP_LARGEST	(64u << 20)
 
-	for (unsigned int i = 0; i < times; i++) {
-		if (!strcmp(what, "call"))
-			one_call(host);
-		else if (!strcmp(what, "launch"))
-			launch();
-		else if (!strcmp(what, "h2d"))
-			must(cuMemcpyHtoDAsync(device, host, PIECE, NULL), "cuMemcpyHtoDAsync");
-		else if (!strcmp(what, "d2h"))
-			must(cuMemcpyDtoHAsync(host, device, PIECE, NULL), "cuMemcpyDtoHAsync");
-		else
-			must(cuMemcpyDtoH(plain, device, PIECE), "cuMemcpyDtoH");
-	}
-	must(cuCtxSynchronize(), "cuCtxSynchronize");
-	printf("%s %u %lu\n", what, times, clock_ns(CLOCK_MONOTONIC) - t);
+static void loop_once(const char *what, size_t size, void *host, void *plain)
+{
+	if (!strcmp(what, "call"))
+		one_call(host);
+	else if (!strcmp(what, "launch"))
+		launch();
+	else if (!strcmp(what, "h2d"))
+		must(cuMemcpyHtoDAsync(device, host, size, NULL), "cuMemcpyHtoDAsync");
+	else if (!strcmp(what, "d2h"))
+		must(cuMemcpyDtoHAsync(host, device, size, NULL), "cuMemcpyDtoHAsync");
+	else
+		must(cuMemcpyDtoH(plain, device, size), "cuMemcpyDtoH");
 }
 
 static void loop(void)
 {
-	void *host, *plain = malloc(PIECE);
+	void *host, *plain = malloc(LOOP_LARGEST);
 	unsigned int times;
+	size_t size;
 	char what[16];
 
-	must(cuMemAlloc(&device, PIECE), "cuMemAlloc");
-	must(cuMemHostAlloc(&host, PIECE, 0), "cuMemHostAlloc");
-	fill_random(host, PIECE);
-	while (scanf("%15s %u", what, &times) == 2)
-		loop_once(what, times, host, plain);
+	must(cuMemAlloc(&device, LOOP_LARGEST), "cuMemAlloc");
+	must(cuMemHostAlloc(&host, LOOP_LARGEST, 0), "cuMemHostAlloc");
+	fill_random(host, LOOP_LARGEST);
+	while (scanf("%15s %u %zu", what, &times, &size) == 3 && size <= LOOP_LARGEST) {
+		uint64_t t = clock_ns(CLOCK_MONOTONIC);
+
+		for (unsigned int i = 0; i < times; i++)
+			loop_once(what, size, host, plain);
+		must(cuCtxSynchronize(), "cuCtxSynchronize");
+		printf("%s %u %lu\n", what, times, clock_ns(CLOCK_MONOTONIC) - t);
+	}
 	must(cuMemFreeHost(host), "cuMemFreeHost");
 	free(plain);
 }
