@@ -378,12 +378,33 @@ TEST(no_module_no_server)
 	CHECK(access(place, F_OK));
 }
 
+/* Nor does one that cannot listen where it was told, or has no certificate for it. */
+TEST(no_network_no_server)
+{
+	static const char *const wrong[][2] = {
+		{ "--listen=192.0.2.1:7667", NULL },
+		{ "--listen=127.0.0.1:0", "--tls=/no/such/folder" },
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		int out;
+		pid_t server = start(&out, wrong[i][0], wrong[i][1]);
+
+		CHECK_EQ(status_of(server), 1);
+		close(out);
+		CHECK(access(place, F_OK));
+	}
+}
+
 TEST(command_lines_that_are_wrong)
 {
 	static const char *const wrong[][2] = {
 		{ "--max-sessions", "many" }, { "--max-sessions", "-1" },
 		{ "--cache-limit", "1X" }, { "--cache-limit", "99999999999G" },
 		{ "--no-such-option", "1" }, { "-v", "word" },
+		{ "--max-sessions-per-client", "65537" }, { "--grace", "0" },
+		{ "--grace", "86401" }, { "--uid-base", "0" }, { "--uid-base", "4294967295" },
+		{ "--listen", "" }, { "--listen", "127.0.0.1:65536" }, { "--listen", "[::1" },
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
