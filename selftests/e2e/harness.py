@@ -82,6 +82,7 @@ class Process:
 
     def __init__(self, command, env, no_randomize=False, cwd=None, user=None):
         self.output_file = tempfile.TemporaryFile()
+        self.last_output = None     # when it has ended
         self.start = time.monotonic()
         self.popen = subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=self.output_file,
@@ -97,6 +98,8 @@ class Process:
             return None
 
     def output(self):
+        if self.last_output is not None:
+            return self.last_output
         size = os.fstat(self.output_file.fileno()).st_size
         return os.pread(self.output_file.fileno(), size, 0).decode(errors="replace")
 
@@ -124,6 +127,7 @@ class Process:
                 pass
         if self.popen.poll() is None:
             self.popen.wait()
+        self.last_output = self.output()
         self.output_file.close()
 
 

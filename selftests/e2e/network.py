@@ -14,6 +14,7 @@ import subprocess
 
 from harness import CTL, Setup, alive, descendants, start_daemon, start_server
 
+PORT = 7667             # the default one
 AGENT_PORT = 7001
 CLIENT = "apphost"      # of the client's certificate
 CONFIG = """\
@@ -58,9 +59,10 @@ def cpu_time(pid):
 
 
 def memory(pid):
-    """KiB of memory that is a process's alone."""
-    with open("/proc/%d/smaps_rollup" % pid) as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+    """KiB of memory of its own that a process has, and KiB that it shares with programs."""
+    with open("/proc/%d/status" % pid) as file:
+        fields = dict(line.split(":", 1) for line in file)
+    return [int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem")]
 
 
 def mapped(pid, build):
@@ -97,14 +99,15 @@ class Certificates:
 class Gpus:
     """vgpu-server on the software GPU, for clients over the network."""
 
-    def __init__(self, build, folder, san, devices, link, address="127.0.0.1", grace=60):
+    def __init__(self, build, folder, san, devices, link, address="127.0.0.1", grace=60,
+                 port=None):
         self.build = build
         self.folder = folder
         self.san = san
         self.devices = devices
         self.link = link
         self.address = address
-        self.port = free_port()
+        self.port = port or free_port()
         self.grace = grace
         self.certificates = None
         if link == "tls":

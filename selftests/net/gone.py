@@ -74,6 +74,7 @@ class Gone:
         busy = self.busy()
         self.setup.proxy.hole(True)
         said = self.gets_error(busy)
+        self.setup.proxy.hole(False)    # what else ends a worker is TCP's affair
         self.workers_end()
         return said
 

@@ -21,7 +21,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 from harness import Sanitizer, wait_until       # noqa: E402
-from network import AGENT_PORT, Gpus            # noqa: E402
+from network import AGENT_PORT, PORT, Gpus      # noqa: E402
 
 SHARE = os.environ.get("VM_SHARE", "/share")
 ADDRESS = "10.9.0.2"
@@ -67,7 +67,8 @@ def main():
     let_in(build)
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        gpus = Gpus(build, folder, Sanitizer("", folder), options.devices, "tls", ADDRESS)
+        gpus = Gpus(build, folder, Sanitizer("", folder), options.devices, "tls", ADDRESS,
+                    port=PORT)
         shutil.copytree(gpus.client_tls, SHARE + "/tls")
         gpus.start()
         try:

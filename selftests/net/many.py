@@ -15,7 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 from harness import Tap, wait_until             # noqa: E402
-from network import Network, cpu_time, memory   # noqa: E402
+from network import Network, cpu_time, memory, open_files   # noqa: E402
 
 IDLE = 2.0              # seconds that are looked at
 IDLE_COST = 0.02        # of a processor that all idle sessions may take in vgpud
@@ -26,6 +26,9 @@ class Many:
     def __init__(self, setup, program, sessions):
         self.setup = setup
         self.sessions = sessions
+        subprocess.run([program, "1"], env=setup.environment(), stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, check=True)
+        wait_until(lambda: not setup.workers(), 5)
         self.daemons = [("vgpud", setup.vgpud.pid), ("vgpu-server", setup.gpus.process.pid)]
         self.before = {name: memory(pid) for name, pid in self.daemons}
         self.files = setup.open_files()
@@ -45,10 +48,11 @@ class Many:
         assert len(workers) == self.sessions, "%d workers" % len(workers)
         print("# %d sessions after %.1f s" % (self.sessions, time.monotonic() - begin))
         for name, pid in self.daemons:
-            print("# %s: %.1f KiB a session, %d descriptors" % (
-                name, (memory(pid) - self.before[name]) / self.sessions,
-                len(os.listdir("/proc/%d/fd" % pid))))
-        print("# a worker: %d KiB" % memory(workers[0]))
+            own, shared = (now - before for now, before in zip(memory(pid), self.before[name]))
+            print("# %s: %.1f KiB a session, %.1f KiB of rings; %d descriptors" % (
+                name, own / self.sessions, shared / self.sessions, open_files(pid)))
+        print("# a worker: %d KiB, %d KiB of rings and the software GPU's" % tuple(
+            memory(workers[0])))
 
     def idle(self):
         """when idle they cost nothing"""

@@ -28,7 +28,6 @@ from proxy import CONTROL, MAGIC, PREFACE, Preface, Proxy   # noqa: E402
 
 WAIT = 15
 REFUSED = {800, 802}    # CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_SYSTEM_NOT_READY
-PLAIN = 1               # of the flags of a preface
 
 # `openssl ca` signs for any time; there is nothing to keep.
 CA_CONFIG = """\
@@ -134,23 +133,55 @@ class Trust:
         tls = self.other_authority().client(CLIENT)
         self.refused(tls, ["authority|unknown ca"], ["gpuhost", "authority|issuer"])
 
+    def useless(self, tls, vgpud_says, server_says):
+        """Neither does vgpud start with it, nor is another program let in with it."""
+        self.setup.vgpud.end()
+        try:
+            self.setup.start_vgpud(tls)
+            raise AssertionError("vgpud starts with it")
+        except RuntimeError as error:
+            assert re.search("host.crt: .*" + vgpud_says, str(error)), error
+        said = len(self.setup.gpus.log())
+        self.stranger(tls)
+        self.says("the server", self.setup.gpus.log, server_says, said)
+        self.setup.restart_vgpud()
+        self.program_runs()
+
+    def for_time(self, name, begin, end):
+        return signed_for(self.pki.folder, self.setup.gpus.client_tls, self.folder + "/" + name,
+                          begin, end)
+
     def expired(self):
-        """the client's certificate was good until yesterday"""
-        tls = signed_for(self.pki.folder, self.setup.gpus.client_tls, self.folder + "/expired",
-                         "20200101000000Z", "20210101000000Z")
-        self.refused(tls, ["expired", CLIENT], ["gpuhost|host.crt", "expired"])
+        """the client's certificate was good until some day"""
+        self.useless(self.for_time("expired", "20200101000000Z", "20210101000000Z"),
+                     "expired", ["expired", CLIENT])
 
     def not_yet_valid(self):
-        """the client's certificate will be good"""
-        tls = signed_for(self.pki.folder, self.setup.gpus.client_tls, self.folder + "/future",
-                         "20700101000000Z", "20710101000000Z")
-        self.refused(tls, ["not yet valid", CLIENT],
-                     ["gpuhost|host.crt", "not yet valid|certificate"])
+        """the client's certificate will be good some day"""
+        self.refused(self.for_time("future", "20700101000000Z", "20710101000000Z"),
+                     ["not (yet )?valid", CLIENT], ["gpuhost", "not (yet )?valid"])
+
+    def expires(self):
+        """the client's certificate expires while vgpud runs"""
+        seconds = 4
+        end = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + seconds))
+        tls = self.for_time("short", "20200101000000Z", end)
+        self.setup.vgpud.end()
+        self.setup.start_vgpud(tls)
+        self.program_runs()
+        said = len(self.setup.gpus.log())
+        time.sleep(seconds + 1)
+        self.setup.proxy.cut_control()
+        self.says("the server", self.setup.gpus.log, ["expired", CLIENT], said)
+        self.says("vgpud", self.setup.vgpud.output, ["gpuhost", "expired"])
+        self.program_is_refused()
+        self.setup.restart_vgpud()
+        self.program_runs()
 
     def of_a_server(self):
         """the client shows a certificate that is for servers"""
-        self.refused(self.pki.server("third", "127.0.0.1"), ["purpose|usage"],
-                     ["gpuhost|host.crt", "certificate"])
+        self.useless(self.pki.server("third", "127.0.0.1"), "not a certificate of a client",
+                     ["third", "not .*client|purpose|usage"])
 
     def server_of_another_name(self):
         """the server's certificate is for another host"""
@@ -165,29 +196,27 @@ class Trust:
             self.setup.restart_all()
         self.program_runs()
 
-    def none(self):
-        """a client without a certificate"""
+    def stranger(self, tls=None):
+        """Somebody who is not vgpud, with that certificate or none, gets not a byte."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        said = len(self.setup.gpus.log())
+        if tls:
+            context.load_cert_chain(tls + "/host.crt", tls + "/host.key")
         with self.connect() as sock:
             sock.sendall(PREFACE.pack(MAGIC, 1, CONTROL, 0, 0, b"\0" * 16, 0, b"\0" * 32))
             try:
-                with context.wrap_socket(sock) as tls:
-                    assert not tls.recv(1), "the server speaks to whoever has no certificate"
+                with context.wrap_socket(sock) as stream:
+                    got = stream.recv(1)
             except OSError:
-                pass
-        self.says("the server", self.setup.gpus.log, ["certificate", "127.0.0.1"], said)
-        self.program_runs()
+                return
+            assert not got, "the server speaks to a stranger"
 
-    def plain(self):
-        """a client without TLS"""
+    def none(self):
+        """a client without a certificate"""
         said = len(self.setup.gpus.log())
-        with self.connect() as sock:
-            sock.sendall(PREFACE.pack(MAGIC, 1, CONTROL, PLAIN, 0, b"\0" * 16, 0, b"\0" * 32))
-            assert self.is_closed(sock), "a plain connection is served"
-        self.says("the server", self.setup.gpus.log, ["plain|TLS", "127.0.0.1"], said)
+        self.stranger()
+        self.says("the server", self.setup.gpus.log, ["certificate", "127.0.0.1"], said)
         self.program_runs()
 
     def revoked(self):
@@ -272,7 +301,7 @@ class Trust:
         assert status == 0, "mixed: status %s\n%s" % (status, mixed.output())
 
     TESTS = [client_of_another_authority, server_of_another_authority, expired, not_yet_valid,
-             of_a_server, server_of_another_name, none, plain, prefaces, without_the_secret,
+             expires, of_a_server, server_of_another_name, none, prefaces, without_the_secret,
              revoked]
 
 
