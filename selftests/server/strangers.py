@@ -522,13 +522,13 @@ class SecureTests:
             assert is_closed(sock), "a connection without TLS of a session with it"
         other = self.host("second")
         assert other.adopt(opened)["status"], "another certificate adopts it"
-        plain = self.server.host()
-        assert plain.adopt(opened)["status"], "no certificate adopts it"
+        with self.server.stranger(preface(CONTROL)) as sock:
+            assert is_closed(sock), "a host without TLS"
         self.server.says("another certificate opened it")
         again = self.host("first")
         assert again.adopt(opened)["status"] == 0
         again.send({"type": "close", "session": opened["session"]})
-        for each in (host, other, plain, again):
+        for each in (host, other, again):
             each.close()
 
     def uncertified(self):

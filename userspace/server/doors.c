@@ -154,7 +154,8 @@ static int add_listener(struct vgpu_server *s, int fd)
 	socklen_t length = sizeof(a);
 	int err = getsockname(fd, (struct sockaddr *)&a, &length) ? -errno : 0;
 
-	d.plain = s->o->plain || is_loopback(&a);
+	/* Who names certificates wants them, on this host as well. */
+	d.plain = s->o->plain || (!s->o->tls && is_loopback(&a));
 	name_door(&d, &a, length);
 	if (!err)
 		err = add_door(s, &d);
