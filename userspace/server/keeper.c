@@ -29,7 +29,7 @@ struct keeper {
 	int64_t			until;		/* without a connection */
 };
 
-enum { SERVER, CALLED, NEXT, BLOCKED, FDS };
+enum { SERVER, CALLED, NEXT, CONNECTION, FDS };
 
 static int64_t now_ns(void)
 {
@@ -251,6 +251,18 @@ static void look_after(struct keeper *k)
 		end(k, VGPU_END_CLIENT_LEFT, "the client did not come back");
 }
 
+/*
+ * Who waits for the client would find out; but nobody may be waiting. What was sent
+ * before the end counts.
+ */
+static void connection_ends(struct vgpu_far *r)
+{
+	vgpu_far_lock(r);
+	for (int i = 0; i < TAKES && vgpu_far_take(r); i++)
+		;
+	vgpu_far_unlock(r);
+}
+
 /* ---- the thread ---- */
 
 static int time_left(const struct keeper *k)
@@ -278,9 +290,9 @@ static void listen_to(struct keeper *k, struct pollfd p[FDS])
 		p[NEXT].events = vgpu_stream_events(k->next);
 	}
 	vgpu_far_lock(r);
-	if (r->blocked) {
-		p[BLOCKED].fd = vgpu_stream_fd(vgpu_mirror_stream(r->mirror));
-		p[BLOCKED].events = POLLOUT;
+	if (atomic_load(&r->linked)) {
+		p[CONNECTION].fd = vgpu_stream_fd(vgpu_mirror_stream(r->mirror));
+		p[CONNECTION].events = POLLRDHUP | (r->blocked ? POLLOUT : 0);
 	}
 	vgpu_far_unlock(r);
 }
@@ -308,6 +320,8 @@ static void *keeper_run(void *arg)
 			hear(k.r->called);
 		if (p[SERVER].revents)
 			server_said(&k);
+		if (p[CONNECTION].revents & ~POLLOUT)
+			connection_ends(k.r);
 		go_on_with_next(&k);
 	}
 	drop_next(&k);
