@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "server/cache.h"
@@ -14,11 +16,18 @@
 
 static char base[64];
 
+static int open_cache(struct vgpu_cache **c, const char *tenant, uint64_t limit)
+{
+	const struct vgpu_cache_owner me = { .uid = geteuid(), .gid = getegid() };
+
+	return vgpu_cache_open(c, base, tenant, &me, limit);
+}
+
 static struct vgpu_cache *cache(uint64_t limit)
 {
 	struct vgpu_cache *c = NULL;
 
-	CHECK_EQ(vgpu_cache_open(&c, base, TENANT, geteuid(), getegid(), limit), 0);
+	CHECK_EQ(open_cache(&c, TENANT, limit), 0);
 	return c;
 }
 
@@ -199,7 +208,7 @@ TEST(a_folder_others_can_use_is_refused)
 	vgpu_cache_close(c);
 	snprintf(path, sizeof(path), "%s/" TENANT, base);
 	REQUIRE(!chmod(path, 0770));
-	CHECK_EQ(vgpu_cache_open(&c, base, TENANT, geteuid(), getegid(), 1000), -EPERM);
+	CHECK_EQ(open_cache(&c, TENANT, 1000), -EPERM);
 	REQUIRE(!chmod(path, 0700));
 }
 
@@ -207,7 +216,7 @@ TEST(each_tenant_has_a_folder)
 {
 	struct vgpu_cache *c = cache(1000), *other;
 
-	CHECK_EQ(vgpu_cache_open(&other, base, "another", geteuid(), getegid(), 1000), 0);
+	CHECK_EQ(open_cache(&other, "another", 1000), 0);
 	CHECK_EQ(store(c, "mine", 4), 0);
 	CHECK_EQ(load(c, "mine", 4), 0);
 	CHECK_EQ(load(other, "mine", 4), -ENOENT);
@@ -221,7 +230,60 @@ TEST(names_that_lead_elsewhere_are_refused)
 	struct vgpu_cache *c;
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-		CHECK_EQ(vgpu_cache_open(&c, base, names[i], geteuid(), getegid(), 1000), -EINVAL);
+		CHECK_EQ(open_cache(&c, names[i], 1000), -EINVAL);
+}
+
+/* Runs @f as user and group @id of a shared cache; its exit status. */
+static int as_user(uid_t id, gid_t group, int (*f)(struct vgpu_cache *c))
+{
+	const struct vgpu_cache_owner all = { .gid = group, .shared = true };
+	struct vgpu_cache *c;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (vgpu_cache_open(&c, base, "shared", &all, 1000) || setgroups(0, NULL) ||
+		    setgid(group) || setuid(id))
+			_exit(99);
+		_exit(-f(c));
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int store_ours(struct vgpu_cache *c)
+{
+	umask(077);
+	return store(c, "ours", 4);
+}
+
+static int load_ours(struct vgpu_cache *c)
+{
+	return load(c, "ours", 4);
+}
+
+/* All that another user of the group would need to keep it for itself. */
+static int seize(struct vgpu_cache *c)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/shared", base);
+	return chmod(path, 0700) || chown(path, geteuid(), -1) ? -errno : 0;
+}
+
+TEST(users_of_a_group_share)
+{
+	if (geteuid())
+		SKIP("only root can be several users");
+	REQUIRE(!chmod(base, 0711));
+	CHECK_EQ(as_user(70001, 80001, store_ours), 0);
+	CHECK_EQ(as_user(70002, 80001, load_ours), 0);
+	CHECK_EQ(as_user(70002, 80001, store_ours), 0);
+	CHECK_EQ(as_user(70001, 80001, load_ours), 0);
+	CHECK_EQ(as_user(70001, 80001, seize), EPERM);
+	/* Made anew for another group: what the first one left is not for it. */
+	CHECK_EQ(as_user(70003, 80002, load_ours), ENOENT);
+	CHECK_EQ(as_user(70003, 80002, store_ours), 0);
+	CHECK_EQ(as_user(70003, 80002, load_ours), 0);
 }
 
 static void clean(void)

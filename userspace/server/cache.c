@@ -21,6 +21,7 @@
 
 struct vgpu_cache {
 	int		dir;
+	bool		shared;		/* with other users of the group */
 	uint64_t	limit;
 };
 
@@ -31,14 +32,19 @@ void vgpu_hash(const void *bytes, uint64_t length, uint8_t hash[VGPU_HASH_BYTES]
 
 /* ---- opening ---- */
 
-/* A folder of that user, that nobody else can write to. */
-static int folder_check(int fd, uid_t uid)
+/*
+ * Nobody else may use it. Of a shared one no user of the group is the owner, who
+ * could keep the others out.
+ */
+static int folder_give(int fd, const struct vgpu_cache_owner *owner)
 {
+	const uid_t uid = owner->shared ? geteuid() : owner->uid;
+	const mode_t others = owner->shared ? 007 : 077;
 	struct stat st;
 
-	if (fstat(fd, &st))
+	if (fchown(fd, uid, owner->gid) || (owner->shared && fchmod(fd, 0770)) || fstat(fd, &st))
 		return -errno;
-	return st.st_uid == uid && !(st.st_mode & 077) ? 0 : -EPERM;
+	return st.st_uid == uid && !(st.st_mode & others) ? 0 : -EPERM;
 }
 
 /* A name that leads nowhere else. */
@@ -47,7 +53,7 @@ static bool is_name(const char *name)
 	return *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
 }
 
-static int folder_open(int base, const char *name, uid_t uid, gid_t gid)
+static int folder_open(int base, const char *name, const struct vgpu_cache_owner *owner)
 {
 	int fd, err;
 
@@ -58,14 +64,14 @@ static int folder_open(int base, const char *name, uid_t uid, gid_t gid)
 	fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = fchown(fd, uid, gid) ? -errno : folder_check(fd, uid);
+	err = folder_give(fd, owner);
 	if (err)
 		close(fd);
 	return err ? err : fd;
 }
 
-int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant, uid_t uid,
-		    gid_t gid, uint64_t limit)
+int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant,
+		    const struct vgpu_cache_owner *owner, uint64_t limit)
 {
 	struct vgpu_cache *c;
 	int base, fd;
@@ -75,7 +81,7 @@ int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant
 	base = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (base < 0)
 		return -errno;
-	fd = folder_open(base, tenant, uid, gid);
+	fd = folder_open(base, tenant, owner);
 	close(base);
 	if (fd < 0)
 		return fd;
@@ -84,7 +90,7 @@ int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant
 		close(fd);
 		return -ENOMEM;
 	}
-	*c = (struct vgpu_cache){ .dir = fd, .limit = limit };
+	*c = (struct vgpu_cache){ .dir = fd, .shared = owner->shared, .limit = limit };
 	*out = c;
 	return 0;
 }
@@ -303,7 +309,7 @@ int vgpu_cache_store(struct vgpu_cache *c, const uint8_t *hash, const void *byte
 	fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, bytes, length);
+	err = c->shared && fchmod(fd, 0660) ? -errno : write_all(fd, bytes, length);
 	close(fd);
 	if (!err && renameat(c->dir, temporary, c->dir, name))
 		err = -errno;

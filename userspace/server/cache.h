@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Code images on disk, by hash, so that a program need not send them again. A
- * folder for each tenant, which belongs to the worker's user: what lies in it is
- * hostile and is hashed again when it is read.
+ * folder for each tenant, which its workers can write: what lies in it is hostile
+ * and is hashed again when it is read.
  */
 #ifndef VGPU_SERVER_CACHE_H
 #define VGPU_SERVER_CACHE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -15,13 +16,20 @@
 
 struct vgpu_cache;
 
+/* Whose a folder is: that user's, or, if @shared, all users' who are in the group. */
+struct vgpu_cache_owner {
+	uid_t	uid;
+	gid_t	gid;
+	bool	shared;
+};
+
 /*
  * The cache of @tenant, a file name, in the folder @dir, which is made if it is
- * missing, with at most @limit bytes. Called with the right to make it that user's.
+ * missing, with at most @limit bytes. Called with the right to make it @owner's.
  * -errno.
  */
-int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant, uid_t uid,
-		    gid_t gid, uint64_t limit);
+int vgpu_cache_open(struct vgpu_cache **out, const char *dir, const char *tenant,
+		    const struct vgpu_cache_owner *owner, uint64_t limit);
 void vgpu_cache_close(struct vgpu_cache *c);
 
 /*

@@ -10,8 +10,6 @@
 #include "link/stream.h"
 #include "server/server.h"
 
-#define SESSIONS_MAX	65536
-
 #define USAGE								\
 	"usage: vgpu-server [-v] [--socket PATH] [--ctl PATH] [--libcuda PATH] [--cache DIR]\n" \
 	"\t[--cache-limit BYTES] [--devices LIST] [--max-sessions N] [--status PATH]\n" \
@@ -106,11 +104,12 @@ static bool network_option(struct vgpu_options *o, int c)
 			wrong("--grace", optarg);
 		return true;
 	case MAX_CLIENT_SESSIONS:
-		o->max_client_sessions = number("--max-sessions-per-client", optarg, SESSIONS_MAX,
-						false);
+		o->max_client_sessions = number("--max-sessions-per-client", optarg,
+						VGPU_SESSIONS_MAX, false);
 		return true;
 	case UID_BASE:
-		o->uid_base = number("--uid-base", optarg, INT32_MAX - SESSIONS_MAX, false);
+		o->uid_base = number("--uid-base", optarg, VGPU_UID_END - 2 * VGPU_SESSIONS_MAX,
+				     false);
 		if (!o->uid_base)
 			wrong("--uid-base", optarg);
 		return true;
@@ -164,7 +163,7 @@ static void option(struct vgpu_options *o, int c)
 		o->devices = optarg;
 		break;
 	case MAX_SESSIONS:
-		o->max_sessions = number("--max-sessions", optarg, SESSIONS_MAX, false);
+		o->max_sessions = number("--max-sessions", optarg, VGPU_SESSIONS_MAX, false);
 		break;
 	case STATUS:
 		o->status = optarg;
@@ -202,7 +201,7 @@ int main(int argc, char **argv)
 	struct vgpu_options o = {
 		.socket = "/run/vgpu/server.sock", .libcuda = "libcuda.so.1",
 		.cache = "/var/cache/vgpu", .cache_limit = 4ull << 30, .max_sessions = 256,
-		.max_client_sessions = SESSIONS_MAX, .grace = 60, .uid_base = 0x70000000,
+		.max_client_sessions = VGPU_SESSIONS_MAX, .grace = 60, .uid_base = 0x70000000,
 		.worker = -1,
 	};
 	int c;

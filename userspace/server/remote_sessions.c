@@ -40,14 +40,28 @@ static int tell(int link, const struct vgpu_session_message *m, int fd)
 	return sendmsg(link, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* Its own user, so that no worker can signal or trace another; see uid_base. */
+/*
+ * A group for each client, by its certificate and so the same tomorrow: its
+ * sessions share the images that they keep. Should two have the same, each still
+ * has a folder of its own.
+ */
+static gid_t group_of(const struct vgpu_server *s, const struct vgpu_remote_session *r)
+{
+	const gid_t first = s->o->uid_base + VGPU_SESSIONS_MAX;
+	char digits[8];
+
+	snprintf(digits, sizeof(digits), "%.7s", r->identity.fingerprint);
+	return first + strtoul(digits, NULL, 16) % (VGPU_UID_END - first);
+}
+
+/* Its own user, so that no worker can signal or trace another. */
 static void set_user(const struct vgpu_server *s, const struct vgpu_remote_session *r,
 		     struct vgpu_session_message *m)
 {
 	const bool root = !geteuid();
 
 	m->uid = root ? s->o->uid_base + r->slot : geteuid();
-	m->gid = root ? s->o->uid_base + r->slot : getegid();
+	m->gid = root ? group_of(s, r) : getegid();
 }
 
 static int tell_start(const struct vgpu_server *s, const struct vgpu_remote_session *r,

@@ -16,6 +16,8 @@
 
 #define VGPU_CTL_NODE	"/dev/vgpuctl"
 #define VGPU_LISTEN_MAX	16
+#define VGPU_SESSIONS_MAX 65536		/* that --max-sessions can be */
+#define VGPU_UID_END	0x7fffffffu	/* users and groups of workers are below */
 
 struct vgpu_options {
 	const char	*socket;
@@ -33,7 +35,7 @@ struct vgpu_options {
 	const char	*tls;		/* folder of our certificate; NULL: the usual one */
 	bool		plain;		/* without TLS for whoever asks, wherever it is */
 	unsigned	grace;		/* seconds that a session outlives its connection */
-	unsigned	uid_base;	/* of the workers, if this is root */
+	unsigned	uid_base;	/* of the workers' users and groups, if this is root */
 	const char	*status;	/* path; "none"; NULL: beside the socket */
 	/* Of a worker, which is this program again. */
 	int		worker;		/* leads to the client; -1: this is the server */

@@ -25,7 +25,8 @@ struct vgpu_session_message {
 	struct vgpu_ring_sizes	sizes;
 	uint8_t			session[VGPU_SESSION_ID];
 	uint8_t			secret[VGPU_SECRET];
-	uint32_t		uid, gid;	/* for the worker to be, if it is root */
+	uint32_t		uid, gid;	/* for the worker to be, if it is root: a
+						 * user of its own, the group of its tenant */
 	char			tenant[65];	/* whose images its cache holds, a file name */
 	uint8_t			reserved[3];
 	/* ATTACH */

@@ -59,13 +59,16 @@ struct client {
 
 static struct vgpu_cache *open_cache(const struct vgpu_options *o, const struct client *who)
 {
+	/* Sessions of one tenant are of different users, if there are any but ours. */
+	const struct vgpu_cache_owner owner = {
+		.uid = who->user.uid, .gid = who->user.gid, .shared = o->session && !geteuid(),
+	};
 	struct vgpu_cache *c = NULL;
 	int err;
 
 	if (!*o->cache)
 		return NULL;
-	err = vgpu_cache_open(&c, o->cache, who->tenant, who->user.uid, who->user.gid,
-			      o->cache_limit);
+	err = vgpu_cache_open(&c, o->cache, who->tenant, &owner, o->cache_limit);
 	if (err)
 		vgpu_log("worker %d: no cache in %s: %s", (int)getpid(), o->cache, strerror(-err));
 	return c;
