@@ -10,3 +10,30 @@ $(MANY): $(B)/obj/selftests/net/many.o
 	@mkdir -p $(@D)
 	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+NET_PROGRAMS = --build $(B) --programs $(E2E_B)
+net-run = "selftests/e2e/run.py --mode network $(1) --programs $(E2E_B)"
+net-vm = "selftests/net/two_hosts $(B) $(1) --far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS)"
+
+VM_CHECKS += $(call net-run,--build $(B)) $(call net-run,--build $(B) --link plain) \
+	     $(call net-run,--build $(B) --variant ptds) $(call net-run,--build $(B) --jobs 6) \
+	     $(call net-run,--build $(B)-address --san address) \
+	     $(call net-run,--build $(B)-thread --san thread --threaded) \
+	     "selftests/e2e/kill.py --mode network $(NET_PROGRAMS)" \
+	     "selftests/net/gone.py $(NET_PROGRAMS)" "selftests/net/trust.py $(NET_PROGRAMS)" \
+	     "selftests/net/cut.py $(NET_PROGRAMS)" \
+	     "selftests/net/cut.py --san address --build $(B)-address --programs $(E2E_B)" \
+	     "selftests/net/many.py --build $(B) --sessions 64" \
+	     $(call net-vm,selftests/e2e/run.py --mode network) \
+	     $(call net-vm,selftests/e2e/run.py --mode network --user 1000:4242) \
+	     $(call net-vm,selftests/e2e/kill.py --mode network) \
+	     $(call net-vm,selftests/net/wire.py)
+
+# The same for longer: some 400 cuts, as many sessions as there may be.
+.PHONY: check-cuts
+check-cuts: setup
+	@$(MAKE) --no-print-directory $(JOBS) all tests e2e-programs $(B)/linux-debian/kmod/vgpu.ko
+	@CUDA_HOME=$(CUDA_HOME) selftests/run --timeout 1800 \
+		"selftests/net/cut.py --cuts 80 $(NET_PROGRAMS)" \
+		"selftests/net/many.py --build $(B) --sessions 256" \
+		$(call net-vm,selftests/net/wire.py --times 20)

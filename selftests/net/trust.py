@@ -28,6 +28,7 @@ from proxy import CONTROL, MAGIC, PREFACE, Preface, Proxy   # noqa: E402
 
 WAIT = 15
 REFUSED = {800, 802}    # CUDA_ERROR_NOT_PERMITTED, CUDA_ERROR_SYSTEM_NOT_READY
+PLAIN = 1               # of the flags of a preface
 
 # `openssl ca` signs for any time; there is nothing to keep.
 CA_CONFIG = """\
@@ -219,6 +220,15 @@ class Trust:
         self.says("the server", self.setup.gpus.log, ["certificate", "127.0.0.1"], said)
         self.program_runs()
 
+    def plain(self):
+        """a client without TLS"""
+        said = len(self.setup.gpus.log())
+        with self.connect() as sock:
+            sock.sendall(PREFACE.pack(MAGIC, 1, CONTROL, PLAIN, 0, b"\0" * 16, 0, b"\0" * 32))
+            assert self.is_closed(sock), "a plain connection is served"
+        self.says("the server", self.setup.gpus.log, ["plain|TLS", "127.0.0.1"], said)
+        self.program_runs()
+
     def revoked(self):
         """a client's certificate is revoked while its programs run"""
         gpus = self.setup.gpus
@@ -301,7 +311,8 @@ class Trust:
         assert status == 0, "mixed: status %s\n%s" % (status, mixed.output())
 
     TESTS = [client_of_another_authority, server_of_another_authority, expired, not_yet_valid,
-             expires, of_a_server, server_of_another_name, none, prefaces, without_the_secret,
+             expires, of_a_server, server_of_another_name, none, plain,
+             prefaces, without_the_secret,
              revoked]
 
 

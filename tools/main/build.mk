@@ -23,7 +23,8 @@ DEMO_MODULE = $(shell tools/vm/vm kernel debian >/dev/null 2>&1 && \
 
 .PHONY: demo
 demo: setup
-	@$(MAKE) --no-print-directory $(JOBS) $(LIBRARIES) $(B)/vgpu $(DEMO) $(DEMO_MODULE)
+	@$(MAKE) --no-print-directory $(JOBS) $(LIBRARIES) $(B)/vgpu $(B)/vgpud $(DEMO) \
+		$(DEMO_MODULE)
 	@CUDA_HOME=$(CUDA_HOME) $(PYTHON) tools/main/demo.py --build $(B) $(DEMO)
 
 # ---- check: everything, as continuous integration runs it ----

@@ -3,11 +3,13 @@
 """Runs unmodified CUDA programs on a host without a GPU and shows who does what.
 
 The programs were built by nvcc and know nothing of vgpu. Each opens our
-libcuda.so.1; a worker process of vgpu-server executes what it asks for, here
-on the software GPU. That is read from /proc while the programs run.
+libcuda.so.1; vgpud mirrors what it writes into its rings to the GPU's host over
+TLS, where a worker process of vgpu-server executes it, here on the software GPU.
+Who has what mapped is read from /proc of both hosts while the programs run.
 
-They run in a virtual machine with vgpu.ko, on /dev/vgpu0. Where there is no
-QEMU, they run here, and a unix socket takes the place of the module.
+The hosts are two virtual machines: a client with vgpu.ko and /dev/vgpu0, and a
+GPU host. Where there is no QEMU, both daemons run here, with a unix socket in
+place of the module.
 """
 
 import argparse
@@ -18,21 +20,13 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-VM = os.path.join(HERE, "../vm/vm")
+ROOT = os.path.realpath(os.path.join(HERE, "../.."))
 NO_VM = 77      # exit status of vm: not installed
+GPU_HOST = "10.9.0.2"
+CERTIFICATES = "/run/vgpu-tls"
 
-sys.path.insert(0, os.path.join(HERE, "../../selftests/e2e"))
-from harness import Setup    # noqa: E402
-
-
-def mapped(pid, build):
-    """Files called libcuda that a process has mapped, as paths below the build."""
-    try:
-        with open("/proc/%d/maps" % pid) as file:
-            lines = [line.split() for line in file if "libcuda.so" in line]
-    except OSError:
-        return set()
-    return {os.path.relpath(line[5], build) for line in lines if len(line) > 5}
+sys.path.insert(0, os.path.join(ROOT, "selftests/e2e"))
+from network import Network, mapped    # noqa: E402
 
 
 def nodes(pid):
@@ -58,63 +52,17 @@ class Watch:
         self.workers = {}
 
     def look(self, pid):
-        self.app |= mapped(pid, self.setup.build)
+        self.app.update(mapped(pid, self.setup.build))
         self.nodes |= nodes(pid)
-        for worker in self.setup.workers():
-            self.workers.setdefault(worker, set()).update(mapped(worker, self.setup.build))
+
+    def look_far(self):
+        for worker, files in self.setup.gpus.maps().items():
+            self.workers.setdefault(worker, set()).update(files)
 
 
 def title(text):
     print("\n=== " + text, flush=True)
 
-
-def show_program(setup, program, timeout):
-    """Runs one program; whether all was as it should be."""
-    watch, said = Watch(setup), len(setup.server.output())
-    title(os.path.relpath(program, setup.build))
-    process = setup.start([program])
-    while process.popen.poll() is None and time.monotonic() - process.start < timeout:
-        watch.look(process.pid)
-        time.sleep(0.002)
-    took = time.monotonic() - process.start
-    status, text = process.wait(0), process.output()
-    process.end()
-    for line in text.splitlines()[-12:]:
-        print("  | " + line)
-    print("  application %d: exit status %s after %.2f s; mapped %s%s" % (
-        process.pid, status, took, ", ".join(sorted(watch.app)) or "no libcuda",
-        "; open " + ", ".join(sorted(watch.nodes)) if watch.nodes else ""))
-    for pid, files in watch.workers.items():
-        print("  worker %d of the server: mapped %s" % (pid, ", ".join(sorted(files)) or "-"))
-    log = setup.server.output()[said:]
-    for line in log.splitlines():
-        print("  server: " + line)
-    # A program may be over before its worker was looked at; the log has both.
-    files = set().union(*watch.workers.values()) or {"softgpu/libcuda.so.1"}
-    return status == 0 and watch.app <= {"lib/libcuda.so.1"} and \
-        "softgpu/libcuda.so.1" in files and "session of pid %d," % process.pid in log
-
-
-def run_programs(options, mode):
-    setup = Setup(options.build, mode)
-    if setup.missing():
-        print("not built: " + setup.missing())
-        return 1
-    with setup:
-        title("vgpu-server is process %d; its GPUs are softgpu's" % setup.server.pid)
-        if mode == "device":
-            show(options.build + "/vgpu", "list")
-        good = [show_program(setup, os.path.abspath(program), 60)
-                for program in options.programs]
-        if mode == "device":
-            show_device(options)
-    print("\n%d of %d programs ran on a virtual GPU: their kernels were executed in worker "
-          "processes,\nnone had a device or the software GPU in its own address space." % (
-              sum(good), len(good)), flush=True)
-    return 0 if all(good) else 1
-
-
-# ---- in the virtual machine ----
 
 def show(*command):
     print("$ " + " ".join(os.path.basename(word) if i == 0 else word
@@ -122,69 +70,137 @@ def show(*command):
     subprocess.run(command, check=False)
 
 
-def show_device(options):
-    title("what the kernel says of /dev/vgpu0")
-    show(options.build + "/vgpu", "show", "vgpu0")
-    print("$ grep . /sys/class/vgpu/vgpu0/*", flush=True)
-    for path in sorted(glob.glob("/sys/class/vgpu/vgpu0/*") +
-                       glob.glob("/sys/class/vgpu/vgpu0/counters/*")):
-        if os.path.isfile(path) and os.path.basename(path) not in ("dev", "uevent"):
+class Demo:
+    def __init__(self, setup, programs):
+        self.setup = setup
+        self.programs = programs
+        self.far_said = 0       # characters of the server's log that were shown
+
+    def far_log(self):
+        """Lines of the server's log that are new."""
+        log = self.setup.gpus.log()
+        new, self.far_said = log[self.far_said:], len(log)
+        return new.splitlines()
+
+    def watch(self, process, timeout):
+        """Looks at both hosts until the process ends."""
+        watch, far = Watch(self.setup), 0
+        while process.popen.poll() is None and time.monotonic() - process.start < timeout:
+            watch.look(process.pid)
+            if time.monotonic() > far:
+                watch.look_far()
+                far = time.monotonic() + 0.3
+            time.sleep(0.002)
+        return watch
+
+    def program(self, path, timeout=60):
+        """Runs one; whether all was as it should be."""
+        vgpud, said = self.setup.vgpud, len(self.setup.vgpud.output())
+        title(os.path.relpath(path, self.setup.build))
+        process = self.setup.start([path])
+        watch = self.watch(process, timeout)
+        took = time.monotonic() - process.start
+        status, text = process.wait(0), process.output()
+        process.end()
+        for line in text.splitlines()[-12:]:
+            print("  | " + line)
+        print("  client host, application %d: exit status %s after %.2f s; mapped %s%s" % (
+            process.pid, status, took, ", ".join(sorted(watch.app)) or "no libcuda",
+            "; open " + ", ".join(sorted(watch.nodes)) if watch.nodes else ""))
+        for line in vgpud.output()[said:].splitlines():
+            print("  client host, log: " + line)
+        for pid, files in watch.workers.items():
+            print("  GPU host, worker %s: mapped %s" % (pid, ", ".join(sorted(files)) or "-"))
+        log = self.far_log()
+        for line in log:
+            print("  GPU host, log:    " + line)
+        # A program may be over before its worker was looked at; the log has both.
+        files = set().union(*watch.workers.values()) or {"softgpu/libcuda.so.1"}
+        return status == 0 and watch.app <= {"lib/libcuda.so.1"} and \
+            "softgpu/libcuda.so.1" in files and any(str(process.pid) in line for line in log)
+
+    def tool(self, *words):
+        show(self.setup.build + "/vgpu", *words,
+             "--vgpud-status", self.setup.folder + "/vgpud.status")
+
+    def run(self):
+        far = "on the GPU host, " + GPU_HOST if self.setup.far else "of this host"
+        title("vgpud is process %d, vgpu-server one %s; TLS by `vgpu pki`" % (
+            self.setup.vgpud.pid, far))
+        for line in self.setup.vgpud.output().splitlines():
+            print("  client host, log: " + line)
+        for line in self.far_log():
+            print("  GPU host, log:    " + line)
+        self.setup.vgpud.wait_output("connected", 20)
+        self.tool("servers")
+        if self.setup.far:
+            self.tool("list")
+        good = [self.program(os.path.abspath(program)) for program in self.programs]
+        if self.setup.far:
+            self.show_device()
+        print("\n%d of %d programs ran on a virtual GPU: their kernels were executed on the GPU "
+              "host,\nnone had a device or the software GPU in its own address space." % (
+                  sum(good), len(good)), flush=True)
+        return all(good)
+
+    def show_device(self):
+        title("what the client's kernel says of /dev/vgpu0")
+        self.tool("show", "vgpu0")
+        print("$ grep . /sys/class/vgpu/vgpu0/counters/*", flush=True)
+        for path in sorted(glob.glob("/sys/class/vgpu/vgpu0/counters/*")):
             with open(path) as file:
                 print("%s:%s" % (path, file.read().strip()))
 
 
-def kernel_log():
-    return subprocess.check_output(["dmesg", "--notime"], text=True).splitlines()
+def run_programs(options, far):
+    setup = Network(options.build, far=far)
+    if setup.missing():
+        print("not built: " + setup.missing())
+        return 1
+    with setup:
+        return 0 if Demo(setup, options.programs).run() else 1
 
 
-def let_in(path):
-    """Workers are nobody's and must get to the libraries; this root is thrown away."""
-    while path != "/":
-        os.chmod(path, os.stat(path).st_mode | 0o555)
-        path = os.path.dirname(path)
-
+# ---- in the client's virtual machine, by with_gpu_host: the module is loaded ----
 
 def guest(options):
-    booted = len(kernel_log())
-    let_in(options.build)
-    title("insmod vgpu.ko ndevices=2")
-    subprocess.run(["insmod", options.build + "/linux-debian/kmod/vgpu.ko", "ndevices=2"],
-                   check=True)
+    title("the client host: no GPU, vgpu.ko is loaded")
     show("ls", "-l", *sorted(glob.glob("/dev/vgpu*")))
-    status = run_programs(options, "device")
-    subprocess.run(["rmmod", "vgpu"], check=True)
-    title("the kernel's log since then (dmesg), after rmmod vgpu")
-    print("\n".join(kernel_log()[booted:]))
+    status = run_programs(options, (GPU_HOST, CERTIFICATES))
+    title("the kernel's log (dmesg)")
+    log = subprocess.check_output(["dmesg", "--notime"], text=True).splitlines()
+    print("\n".join(line for line in log if "vgpu" in line))
     return status
 
 
-def in_vm(options):
+def in_vms(options):
     """Exit status; None: there are no virtual machines here."""
-    print("A virtual machine boots: Debian's kernel under QEMU, without a GPU; programs run "
-          "there\na good deal slower than here.", flush=True)
-    status = subprocess.call([VM, "run", "--", sys.executable, "-B", os.path.abspath(__file__),
-                              "--guest", "--build", options.build, *options.programs])
+    print("Two virtual machines boot, a client and a GPU host: Debian's kernel under QEMU, "
+          "neither has\na GPU. Programs run there a good deal slower than here.", flush=True)
+    command = [ROOT + "/selftests/net/two_hosts", options.build, sys.executable, "-B",
+               os.path.abspath(__file__), "--guest", "--build", options.build, *options.programs]
+    status = subprocess.call(command)
     return None if status == NO_VM else status
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--build", default="build")
-    parser.add_argument("--guest", action="store_true", help="this is the virtual machine")
+    parser.add_argument("--guest", action="store_true", help="this is the client's machine")
     parser.add_argument("programs", nargs="+")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
     options.programs = [os.path.abspath(program) for program in options.programs]
     if options.guest:
         return guest(options)
-    status = in_vm(options)
+    status = in_vms(options)
     if status is not None:
         return status
-    print("No virtual machine can be had (see above), so the programs run here, over a unix "
-          "socket\nin place of vgpu.ko and /dev/vgpu0.")
+    print("No virtual machine can be had (see above), so both daemons run here, TCP and TLS "
+          "between\nthem, and a unix socket in place of vgpu.ko and /dev/vgpu0.")
     gpus = glob.glob("/dev/nvidia[0-9]*")
     print("NVIDIA GPUs of this host: %s" % (", ".join(gpus) if gpus else "none"))
-    return run_programs(options, "remote")
+    return run_programs(options, None)
 
 
 if __name__ == "__main__":
