@@ -155,7 +155,7 @@ def arguments():
     parser.add_argument("--json")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
-    options.only = options.only.split(",") if options.only else ways.known(options.build)
+    options.only = options.only.split(",") if options.only else ways.known()
     options.parts = options.parts.split(",")
     for word in options.only:
         if word not in ways.LINKS:

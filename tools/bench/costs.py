@@ -116,7 +116,7 @@ def main():
     parser.add_argument("whats", nargs="*", metavar="WHAT", help=", ".join(WHATS))
     options = parser.parse_intermixed_args()
     build = os.path.abspath(options.build)
-    names = options.only.split(",") if options.only else ways.known(build)
+    names = options.only.split(",") if options.only else ways.known()
     if any(what not in WHATS for what in options.whats):
         parser.error("WHAT is one of " + ", ".join(WHATS))
     if not 0 < options.size <= LARGEST:

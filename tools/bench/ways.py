@@ -49,39 +49,40 @@ class Far:
         self.process.stdout.close()
 
 
-def setup(build, name, relay):
-    """Of the end-to-end tests, with one GPU; not yet entered."""
+def setup(build, name, devices, relay):
+    """Of the end-to-end tests; not yet entered."""
     if name in NETWORK:
         through = functools.partial(Far, build, relay) if relay else None
-        return Network(build, devices=1, link=LINKS[name].replace("tcp", "plain"),
+        return Network(build, devices=devices, link=LINKS[name].replace("tcp", "plain"),
                        through=through)
-    return Setup(build, {"socket": "remote", "module": "device"}[name], devices=1)
+    return Setup(build, {"socket": "remote", "module": "device"}[name], devices=devices)
 
 
 class Place:
     """All ways that are wanted, with their daemons.
 
-    relay: milliseconds that a round trip over the network is made longer by, as
+    devices: of the software GPU. relay: milliseconds that a round trip over the network is made longer by, as
     text; empty: nothing is in between.
     """
 
-    def __init__(self, build, names, relay=""):
+    def __init__(self, build, names, devices=1, relay=""):
         for variable in [v for v in os.environ if v.startswith(NOT_OURS)]:
             del os.environ[variable]
         self.build = os.path.abspath(build)
         self.names = names
+        self.devices = devices
         self.relay = relay
         self.ways = []
         self.stack = contextlib.ExitStack()
 
     def __enter__(self):
-        beneath = self.stack.enter_context(Setup(self.build, "direct", devices=1))
+        beneath = self.stack.enter_context(Setup(self.build, "direct", devices=self.devices))
         self.direct = beneath.environment()
         self.folder = beneath.folder
         with contextlib.ExitStack() as undo:
             undo.callback(self.stack.close)
             for name in self.names:
-                this = setup(self.build, name, self.relay)
+                this = setup(self.build, name, self.devices, self.relay)
                 if this.missing():
                     sys.exit("bench: %s: there is no %s" % (name, this.missing()))
                 self.ways.append(Way(name, self.stack.enter_context(this)))
@@ -92,10 +93,9 @@ class Place:
         self.stack.close()
 
 
-def known(build):
-    """All that can be measured here, the most local first."""
-    needed = {"module": CTL, "network-plain": build + "/vgpud", "network-tls": build + "/vgpud"}
-    return [name for name in LINKS if os.path.exists(needed.get(name, build))]
+def known():
+    """All that can be measured on this host, the most local first."""
+    return [name for name in LINKS if name != "module" or os.path.exists(CTL)]
 
 
 def counting(way, build, counter):
