@@ -53,8 +53,8 @@ def setup(build, name, devices, relay):
     """Of the end-to-end tests; not yet entered."""
     if name in NETWORK:
         through = functools.partial(Far, build, relay) if relay else None
-        return Network(build, devices=devices, link=LINKS[name].replace("tcp", "plain"),
-                       through=through)
+        link = LINKS[name].replace("tcp", "plain")
+        return Network(build, devices=devices, link=link, through=through)
     return Setup(build, {"socket": "remote", "module": "device"}[name], devices=devices)
 
 
