@@ -61,8 +61,8 @@ def setup(build, name, devices, relay):
 class Place:
     """All ways that are wanted, with their daemons.
 
-    devices: of the software GPU. relay: milliseconds that a round trip over the network is made longer by, as
-    text; empty: nothing is in between.
+    devices: of the software GPU. relay: milliseconds that a round trip over the network
+    is made longer by, as text; empty: nothing is in between.
     """
 
     def __init__(self, build, names, devices=1, relay=""):
