@@ -246,8 +246,11 @@ static bool head_due(const struct lane_in *in, int lane, uint64_t head)
 
 bool vgpu_mirror_pending(const struct vgpu_mirror *m)
 {
-	if (!m->stream || !m->resumed)
-		return m->stream && (m->batch.count || (!m->resume_sent && !m->storing));
+	if (!m->stream)
+		return false;
+	/* The other side's RESUME may come while a store keeps us from ours. */
+	if (!m->resumed || !m->resume_sent)
+		return m->batch.count || (!m->resume_sent && !m->storing);
 	if (m->batch.count || m->nmarks || bulk_pending(m))
 		return true;
 	for (int i = 0; i < VGPU_LANES; i++)
