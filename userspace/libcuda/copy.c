@@ -25,6 +25,7 @@
 
 #define SMALL_UP	VGPU_CHUNK_MAX		/* one piece */
 #define SMALL_DOWN	(256u << 10)
+#define ROOM_SOON_MS	20
 
 struct copy {
 	struct vgpu_call_place	p;
@@ -154,29 +155,41 @@ static CUresult copy_locked(struct copy *c, unsigned way, CUdeviceptr dev, const
 	return copy_registered(c, way, dev, host, n);
 }
 
-/* From page-locked memory to another host; an asynchronous copy does not wait for room. */
+/*
+ * A small piece by up, if there is room soon. It may be that no room comes before
+ * the app does something else, say because the stream waits for that: an
+ * asynchronous call does not wait for ever, and the next ones not at all.
+ */
+static CUresult chunk_soon(struct copy *c, CUdeviceptr dst, const void *src, size_t n, bool *done)
+{
+	struct vgpu_session *s = c->p.session;
+	CUresult r = CUDA_SUCCESS;
+
+	pthread_mutex_lock(&s->upload);
+	*done = vgpu_upload_room(s, n, s->stalled ? 0 : ROOM_SOON_MS);
+	s->stalled = !*done;
+	if (*done)
+		r = chunk_up_locked(c, dst, src, n);
+	pthread_mutex_unlock(&s->upload);
+	return r;
+}
+
+/* From page-locked memory to another host. */
 static CUresult to_far_device(struct copy *c, CUdeviceptr dst, const void *src, size_t n,
 			      const struct vgpu_memory *m)
 {
-	struct vgpu_session *s = c->p.session;
 	bool done = false;
-	CUresult r;
+	CUresult r = CUDA_SUCCESS;
 
-	if (!vgpu_early_allowed(&s->early, (uintptr_t)src, n))
+	if (!vgpu_early_allowed(&c->p.session->early, (uintptr_t)src, n))
 		return copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
 	if (c->sync) {
 		r = copy_up(c, dst, src, n);
 		return r ? r : copy_wait(c);
 	}
-	if (n <= SMALL_UP) {
-		pthread_mutex_lock(&s->upload);
-		done = vgpu_bytes_room(s->channel, n);
-		r = done ? chunk_up_locked(c, dst, src, n) : CUDA_SUCCESS;
-		pthread_mutex_unlock(&s->upload);
-		if (r)
-			return r;
-	}
-	return done ? CUDA_SUCCESS : copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
+	if (n <= SMALL_UP)
+		r = chunk_soon(c, dst, src, n, &done);
+	return r || done ? r : copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
 }
 
 /*

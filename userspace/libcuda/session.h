@@ -30,6 +30,7 @@ struct vgpu_session {
 	pthread_mutex_t		submit;		/* producer of sq, and .building */
 	void			*building;	/* the record begun and not committed */
 	pthread_mutex_t		upload;		/* producer of up; taken before submit */
+	bool			stalled;	/* no room came in time; with upload */
 
 	pthread_mutex_t		receive;	/* consumer of cq and down, and .record */
 	pthread_mutex_t		waits;		/* lists of waits and transfers */

@@ -24,11 +24,11 @@ static bool room_ready(void *arg)
 }
 
 static int room_wait(struct vgpu_session *s, size_t length,
-		     bool (*has)(struct vgpu_channel *ch, size_t length))
+		     bool (*has)(struct vgpu_channel *ch, size_t length), int ms)
 {
 	struct room r = { s, length, has };
 
-	return vgpu_channel_wait(s->channel, room_ready, &r, -1);
+	return vgpu_channel_wait(s->channel, room_ready, &r, ms);
 }
 
 void *vgpu_submit_begin(struct vgpu_session *s, size_t length)
@@ -36,7 +36,7 @@ void *vgpu_submit_begin(struct vgpu_session *s, size_t length)
 	pthread_mutex_lock(&s->submit);
 	while (!(s->building = vgpu_record_reserve(s->channel, length))) {
 		if (length > vgpu_record_max(s->channel) ||
-		    room_wait(s, length, vgpu_record_room)) {
+		    room_wait(s, length, vgpu_record_room, -1)) {
 			pthread_mutex_unlock(&s->submit);
 			return NULL;
 		}
@@ -151,9 +151,15 @@ CUresult vgpu_upload(struct vgpu_session *s, const void *bytes, size_t length, u
 	void *place;
 
 	while (!(place = vgpu_bytes_reserve(s->channel, length, pos)))
-		if (room_wait(s, length, vgpu_bytes_room))
+		if (room_wait(s, length, vgpu_bytes_room, -1))
 			return vgpu_submit_lost(s);
 	memcpy(place, bytes, length);
 	vgpu_bytes_publish(s->channel, *pos, length);
 	return CUDA_SUCCESS;
+}
+
+bool vgpu_upload_room(struct vgpu_session *s, size_t length, int ms)
+{
+	return vgpu_bytes_room(s->channel, length) ||
+	       !room_wait(s, length, vgpu_bytes_room, ms);
 }

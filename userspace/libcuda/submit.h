@@ -52,4 +52,7 @@ void vgpu_transfer_remove(struct vgpu_session *s, struct vgpu_transfer *t);
  */
 CUresult vgpu_upload(struct vgpu_session *s, const void *bytes, size_t length, uint64_t *pos);
 
+/* Is there room for that much in up, within that time? The upload lock is held. */
+bool vgpu_upload_room(struct vgpu_session *s, size_t length, int ms);
+
 #endif /* LIBCUDA_SUBMIT_H */
