@@ -21,7 +21,8 @@
 #define PROBE_NS	250000u
 #define SPIN_MIN_NS	2000u
 #define PROBE_MIN	8u
-#define PROBE_MAX	256u
+/* Three that wait for each other on two processors stay well below each hundredth call. */
+#define PROBE_MAX	1024u
 /* Processors are counted again each time so many sleeps are over. */
 #define RECOUNT		64u
 

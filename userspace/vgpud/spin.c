@@ -14,7 +14,7 @@
 /* So long that both sides' wake-ups are over, or spinning would never be found to pay. */
 #define PROBE		250000u
 #define PROBE_MIN	8u
-#define PROBE_MAX	256u
+#define PROBE_MAX	1024u		/* as in channel/wait.c, for its reason */
 
 static bool is_alone(void)
 {
