@@ -189,7 +189,7 @@ static CUresult to_far_device(struct copy *c, CUdeviceptr dst, const void *src, 
 	}
 	if (n <= SMALL_UP)
 		r = chunk_soon(c, dst, src, n, &done);
-	return r || done ? r : copy_locked(c, VGPU_COPY_TO_DEVICE, dst, src, n, m);
+	return r || done ? r : copy_locked(c, VGPU_COPY_TO_DEVICE_EARLY, dst, src, n, m);
 }
 
 /*

@@ -242,7 +242,7 @@ call 0x061 vgpu_memcpy_down
 # Page-locked memory that was allocated: in place, when the stream reaches it.
 call 0x062 vgpu_memcpy_pinned
 	flow async internal server=hook
-	in	u32	way	max=1
+	in	u32	way	max=2
 	in	devptr	dev
 	in	u64	hostmem
 	in	u64	offset
@@ -252,7 +252,7 @@ call 0x062 vgpu_memcpy_pinned
 # Page-locked memory that was registered: the app's own pages.
 call 0x063 vgpu_memcpy_registered
 	flow async internal server=hook
-	in	u32	way	max=1
+	in	u32	way	max=2
 	in	devptr	dev
 	in	u64	address
 	in	size	length	min=1

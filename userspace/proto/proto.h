@@ -229,5 +229,7 @@ struct vgpu_param {
 /* vgpu_memcpy_pinned, vgpu_memcpy_registered: which way */
 #define VGPU_COPY_TO_DEVICE	0
 #define VGPU_COPY_TO_HOST	1
+/* Nothing that comes before this copy changes its source: it may be read at once. */
+#define VGPU_COPY_TO_DEVICE_EARLY	2
 
 #endif /* VGPU_PROTO_H */

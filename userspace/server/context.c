@@ -232,7 +232,7 @@ static void callbacks_drop(struct vgpu_context *ctx)
 		struct vgpu_callback *c = ctx->callbacks;
 
 		ctx->callbacks = c->next;
-		free(c);
+		c->dropped(c);
 	}
 }
 

@@ -8,7 +8,7 @@
 #include "server/worker.h"
 
 struct vgpu_hostfn {
-	struct vgpu_callback	callback;	/* first: freed as such */
+	struct vgpu_callback	callback;	/* first */
 	struct vgpu_hostfn	*next;
 	uint64_t		token;
 	bool			done;
@@ -50,6 +50,11 @@ static void CUDA_CB reached(void *arg)
 	free(f);
 }
 
+static void dropped(struct vgpu_callback *c)
+{
+	free((struct vgpu_hostfn *)c);
+}
+
 CUresult vgpu_hook_cuLaunchHostFunc(struct vgpu_worker *w, const struct vgpu_request *q,
 				    uint64_t hStream, uint64_t token)
 {
@@ -63,6 +68,7 @@ CUresult vgpu_hook_cuLaunchHostFunc(struct vgpu_worker *w, const struct vgpu_req
 	if (!f)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	f->token = token;
+	f->callback.dropped = dropped;
 	vgpu_callback_add(w, vgpu_thread.context, &f->callback);
 	r = w->driver->cuLaunchHostFunc(s, reached, f);
 	if (r) {

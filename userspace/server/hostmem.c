@@ -202,7 +202,7 @@ CUresult vgpu_hook_cuMemFreeHost(struct vgpu_worker *w, const struct vgpu_reques
 static CUresult copy(struct vgpu_worker *w, unsigned way, CUdeviceptr dev, void *host,
 		     size_t length, CUstream stream)
 {
-	if (way == VGPU_COPY_TO_DEVICE)
+	if (way != VGPU_COPY_TO_HOST)
 		return w->driver->cuMemcpyHtoDAsync_v2(dev, host, length, stream);
 	return w->driver->cuMemcpyDtoHAsync_v2(host, dev, length, stream);
 }

@@ -18,13 +18,14 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "server/ahead.h"
 #include "server/remote.h"
 #include "server/worker.h"
 
-#define STAGING		(1u << 20)	/* bytes of a piece; two for a context */
+#define STAGING		VGPU_AHEAD_PIECE	/* bytes of a piece; two for a context */
 
 struct vgpu_page_copy {
-	struct vgpu_callback	callback;	/* first: freed as such */
+	struct vgpu_callback	callback;	/* first */
 	struct vgpu_page_copy	*next;
 	struct vgpu_request	q;
 	unsigned		way;
@@ -32,8 +33,10 @@ struct vgpu_page_copy {
 	struct vgpu_place	place;
 	size_t			length;
 	bool			finished;
-	struct vgpu_pull	pulls[2];	/* from another host, to the bytes of staging */
-	uint64_t		asked, got;	/* pieces */
+	/* From another host: the first pieces, if they were asked for early; */
+	struct vgpu_ahead	*ahead;
+	struct vgpu_pull	pulls[2];	/* those after them, to the bytes of staging; */
+	uint64_t		asked, got;	/* how many of them all */
 };
 
 /* ---- the copier ---- */
@@ -74,6 +77,12 @@ static size_t piece(const struct vgpu_page_copy *c, uint64_t offset)
 
 /* ---- to the device ---- */
 
+/* Is the place of the next piece in staging free, or one that came by it on its way? */
+static bool may_ask(const struct vgpu_page_copy *c)
+{
+	return c->asked < c->got + 2 || c->asked < vgpu_ahead_pieces(c->ahead) + 2u;
+}
+
 /* Have the next piece sent, if it is on another host and there is one. */
 static CUresult ask(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
 {
@@ -81,7 +90,7 @@ static CUresult ask(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu
 	unsigned k = c->asked % 2;
 	CUresult r;
 
-	if (!w->remote || at >= c->length)
+	if (!w->remote || at >= c->length || !may_ask(c))
 		return CUDA_SUCCESS;
 	/* An event that was never recorded has happened. */
 	r = w->driver->cuEventSynchronize(s->copied[k]);
@@ -96,13 +105,17 @@ static CUresult ask(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu
 	return CUDA_SUCCESS;
 }
 
-/* The next piece, in staging. */
-static CUresult get(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
+/* The next piece, in *@bytes. */
+static CUresult get(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s,
+		    const void **bytes)
 {
 	uint64_t at = c->got * STAGING;
 	unsigned k = c->got++ % 2;
 	CUresult r;
 
+	if (c->got <= vgpu_ahead_pieces(c->ahead))
+		return app_status(vgpu_ahead_finish(c->ahead, c->got - 1, bytes));
+	*bytes = s->bytes[k];
 	if (w->remote)
 		return app_status(vgpu_far_read_finish(w->remote, &c->pulls[k]));
 	r = w->driver->cuEventSynchronize(s->copied[k]);
@@ -112,23 +125,26 @@ static CUresult get(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu
 
 static CUresult to_device(struct vgpu_worker *w, struct vgpu_page_copy *c, struct vgpu_staging *s)
 {
-	CUresult r = ask(w, c, s);
+	const void *bytes;
+	CUresult r;
 
+	c->asked = vgpu_ahead_pieces(c->ahead);
+	r = ask(w, c, s);
 	for (uint64_t at = 0, i = 0; at < c->length && !r; at += STAGING, i++) {
 		unsigned k = i % 2;
 
 		r = ask(w, c, s);
 		if (!r)
-			r = get(w, c, s);
+			r = get(w, c, s, &bytes);
 		if (!r)
-			r = w->driver->cuMemcpyHtoDAsync_v2(c->dev + at, s->bytes[k], piece(c, at),
+			r = w->driver->cuMemcpyHtoDAsync_v2(c->dev + at, bytes, piece(c, at),
 							    s->stream);
 		if (!r)
 			r = w->driver->cuEventRecord(s->copied[k], s->stream);
 	}
 	/* What was asked for comes, and must find its place. */
 	while (c->got < c->asked)
-		get(w, c, s);
+		get(w, c, s, &bytes);
 	return r;
 }
 
@@ -242,6 +258,16 @@ static void CUDA_CB gate(void *arg)
 		pthread_cond_wait(&p->finished, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 	vgpu_context_unpin(w, ctx);
+	vgpu_ahead_end(c->ahead);
+	free(c);
+}
+
+/* The stream never gets there. */
+static void dropped(struct vgpu_callback *callback)
+{
+	struct vgpu_page_copy *c = (struct vgpu_page_copy *)callback;
+
+	vgpu_ahead_end(c->ahead);
 	free(c);
 }
 
@@ -284,7 +310,8 @@ static bool is_small(struct vgpu_worker *w, unsigned way, size_t length)
 	return !w->remote || (way == VGPU_COPY_TO_HOST && vgpu_far_writable(w->remote, length));
 }
 
-static CUresult copy_later(struct vgpu_worker *w, const struct vgpu_page_copy *like, CUstream s)
+static CUresult copy_later(struct vgpu_worker *w, const struct vgpu_page_copy *like, bool early,
+			   CUstream s)
 {
 	struct vgpu_page_copy *c;
 	CUresult r = copier_start(w);
@@ -295,11 +322,14 @@ static CUresult copy_later(struct vgpu_worker *w, const struct vgpu_page_copy *l
 	if (!c)
 		return CUDA_ERROR_OUT_OF_MEMORY;
 	*c = *like;
+	c->callback.dropped = dropped;
+	if (early && w->remote)
+		c->ahead = vgpu_ahead_begin(w->remote, &c->place, c->length);
 	vgpu_callback_add(w, vgpu_thread.context, &c->callback);
 	r = w->driver->cuLaunchHostFunc(s, gate, c);
 	if (r) {
 		vgpu_callback_remove(&c->callback);
-		free(c);
+		dropped(&c->callback);
 	}
 	return r;
 }
@@ -308,8 +338,10 @@ CUresult vgpu_pages_copy(struct vgpu_worker *w, const struct vgpu_request *q, un
 			 CUdeviceptr dev, const struct vgpu_place *place, size_t length,
 			 uint64_t stream)
 {
+	const bool early = way == VGPU_COPY_TO_DEVICE_EARLY;
 	const struct vgpu_page_copy c = {
-		.q = *q, .way = way, .dev = dev, .place = *place, .length = length,
+		.q = *q, .way = early ? VGPU_COPY_TO_DEVICE : way, .dev = dev, .place = *place,
+		.length = length,
 	};
 	CUstream s;
 	CUresult r = vgpu_stream_own(w, stream, &s);
@@ -318,9 +350,9 @@ CUresult vgpu_pages_copy(struct vgpu_worker *w, const struct vgpu_request *q, un
 		return r;
 	if (place->at + length < place->at || dev + length < dev)
 		return CUDA_ERROR_INVALID_VALUE;
-	if (is_small(w, way, length) && vgpu_stream_idle(w, s))
-		return copy_small(w, way, dev, place, length, s);
-	return copy_later(w, &c, s);
+	if (is_small(w, c.way, length) && vgpu_stream_idle(w, s))
+		return copy_small(w, c.way, dev, place, length, s);
+	return copy_later(w, &c, early, s);
 }
 
 CUresult vgpu_hook_vgpu_memcpy_registered(struct vgpu_worker *w, const struct vgpu_request *q,

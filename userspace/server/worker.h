@@ -341,9 +341,10 @@ enum vgpu_event_kind {
 	VGPU_EVENT_KINDS,
 };
 
-/* A host function that the driver was given and did not call yet. Freed by free(). */
+/* A host function that the driver was given and did not call yet. */
 struct vgpu_callback {
 	struct vgpu_callback	*next, **link;
+	void			(*dropped)(struct vgpu_callback *c);	/* it never will */
 	struct vgpu_worker	*w;
 	struct vgpu_context	*ctx;
 };
