@@ -11,6 +11,7 @@ $(MANY): $(B)/obj/selftests/net/many.o
 	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+NET_AS_USER := vector_add mixed streams two_gpus pinned_copies fork_child
 NET_PROGRAMS = --build $(B) --programs $(E2E_B)
 net-run = "selftests/e2e/run.py --mode network $(1) --programs $(E2E_B)"
 net-vm = "selftests/net/two_hosts $(B) $(1) --far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS)"
@@ -24,8 +25,9 @@ VM_CHECKS += $(call net-run,--build $(B)) $(call net-run,--build $(B) --link pla
 	     "selftests/net/cut.py $(NET_PROGRAMS)" \
 	     "selftests/net/cut.py --san address --build $(B)-address --programs $(E2E_B)" \
 	     "selftests/net/many.py --build $(B) --sessions 64" \
-	     $(call net-vm,selftests/e2e/run.py --mode network) \
-	     $(call net-vm,selftests/e2e/run.py --mode network --user 1000:4242) \
+	     $(call net-vm,selftests/e2e/run.py --mode network --timeout 200) \
+	     "selftests/net/two_hosts $(B) selftests/e2e/run.py --mode network --timeout 200 \
+		--far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS) --user 1000:4242 $(NET_AS_USER)" \
 	     $(call net-vm,selftests/e2e/kill.py --mode network) \
 	     $(call net-vm,selftests/net/wire.py)
 
