@@ -72,6 +72,8 @@ struct pair_member {
 	struct vgpu_loop	*loop;
 };
 
+static struct pair_member *gone;
+
 static void on_member(struct vgpu_watch *w, uint32_t events)
 {
 	struct pair_member *m = vgpu_container(w, struct pair_member, watch), *other = m->other;
@@ -80,6 +82,7 @@ static void on_member(struct vgpu_watch *w, uint32_t events)
 	m->other = NULL;
 	if (!other)
 		return;
+	gone = other;
 	vgpu_watch_remove(&other->watch);
 	close(other->watch.fd);
 	vgpu_loop_free(m->loop, other);
@@ -107,6 +110,12 @@ TEST(one_event_may_free_the_source_of_the_next)
 	/* The one that is left is the one that was called. */
 	CHECK_EQ(vgpu_loop_step(&l, false), 0);
 	CHECK_EQ(calls, 2);
+	for (int i = 0; i < 2; i++) {
+		if (m[i] != gone) {
+			close(m[i]->watch.fd);
+			free(m[i]);
+		}
+	}
 	fd = l.epoll;
 	vgpu_loop_close(&l);
 	CHECK_EQ(close(fd), -1);

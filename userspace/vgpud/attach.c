@@ -42,8 +42,8 @@ void vgpu_attach_drop(struct vgpu_client *s)
 
 void vgpu_attach_again(struct vgpu_client *s, const char *why)
 {
+	snprintf(s->trouble, sizeof(s->trouble), "%s", why);	/* it may be the stream's */
 	vgpu_attach_drop(s);
-	snprintf(s->trouble, sizeof(s->trouble), "%s", why);
 	vgpu_timer_set(&s->vgpud->loop, &s->attempt, s->backoff);
 	s->backoff = s->backoff * 2 < BACKOFF_LAST ? s->backoff * 2 : BACKOFF_LAST;
 }

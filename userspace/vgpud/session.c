@@ -480,11 +480,11 @@ void vgpu_session_lost(struct vgpu_client *s, const char *why)
 		return;
 	}
 	session_log(s, "link to server %s lost: %s", s->upstream->config->name, why);
+	snprintf(s->trouble, sizeof(s->trouble), "%s", why);
 	s->state = SESSION_LOST;
 	s->lost_since = vgpu_now();
 	vgpu_timer_set(&s->vgpud->loop, &s->deadline, grace_ms(s));
 	vgpu_attach_drop(s);
-	snprintf(s->trouble, sizeof(s->trouble), "%s", why);
 	vgpu_attach_begin(s);
 }
 

@@ -56,10 +56,10 @@ static void fall(struct vgpu_upstream *u, const char *why, bool refused)
 	enum upstream_state before = u->state;
 	bool silent = before < UPSTREAM_GREETING || u->pinged;
 
+	set_error(u, why);	/* which may be the connection's */
 	release(u);
 	u->state = UPSTREAM_IDLE;
 	u->refused = refused;
-	set_error(u, why);
 	vgpu_timer_set(&u->vgpud->loop, &u->timer, u->backoff);
 	u->backoff = u->backoff * 2 < BACKOFF_LAST ? u->backoff * 2 : BACKOFF_LAST;
 	vgpu_sessions_down(u, silent && vgpu_now() - u->heard > PONG_MS * MS);
