@@ -20,7 +20,8 @@ from harness import Setup, Tap, session_members, wait_until
 from network import Network
 
 GONE_IN = 1.0
-GRACE = 2       # seconds, over the network
+GRACE = 2       # seconds, over the network;
+FAR_GRACE = 15  # emulated machines: a daemon takes seconds to start
 
 
 class Kills:
@@ -28,6 +29,7 @@ class Kills:
         self.setup = setup
         self.programs = programs
         self.factor = factor    # sanitizers and emulated machines are slow
+        self.without_server = GONE_IN
         self.all_free = self.free_memory()
         self.workers_end()
 
@@ -141,7 +143,7 @@ class Kills:
         busy = self.start_ready()
         workers = self.setup.workers()
         self.setup.kill_server()
-        self.app_ends(busy, self.WITHOUT_SERVER)
+        self.app_ends(busy, self.without_server)
         assert wait_until(lambda: not self.setup.alive(workers),
                           GONE_IN * self.factor) is not None, \
             "workers %s outlive the server" % self.setup.alive(workers)
@@ -149,7 +151,6 @@ class Kills:
         self.setup.restart_server()
         self.all_is_well()
 
-    WITHOUT_SERVER = GONE_IN
     TESTS = [app, app_by_sigterm, app_with_child, app_at_any_time, app_stopped_then_killed,
              worker, worker_of_another, server]
 
@@ -157,10 +158,9 @@ class Kills:
 class NetworkKills(Kills):
     """The application's host and the GPU's are two, vgpud is between them."""
 
-    WITHOUT_SERVER = GRACE + 5
-
     def __init__(self, setup, programs, factor):
         super().__init__(setup, programs, factor)
+        self.without_server = setup.grace + 5
         self.files = setup.open_files()
 
     def all_is_well(self):
@@ -176,7 +176,7 @@ class NetworkKills(Kills):
         self.setup.vgpud.kill()
         self.app_ends(busy)
         busy.end()
-        self.workers_end(GRACE + 5)
+        self.workers_end(self.without_server)
         self.setup.restart_vgpud()
         self.all_is_well()
 
@@ -217,7 +217,7 @@ class FarKills(NetworkKills):
         busy.kill()
         busy.end()
         self.setup.restart_vgpud()
-        self.workers_end(GRACE + 5)
+        self.workers_end(self.without_server)
         self.all_is_well()
 
     def server_while_vgpud_is_dead(self):
@@ -226,7 +226,7 @@ class FarKills(NetworkKills):
         self.setup.kill_server()
         self.setup.restart_server()
         self.setup.restart_vgpud()
-        self.app_ends(busy, GRACE + 5)
+        self.app_ends(busy, self.without_server)
         busy.end()
         self.all_is_well()
 
@@ -263,8 +263,8 @@ def main():
     emulated = options.mode == "device" or options.far
     kind = Kills
     if options.mode == "network":
-        setup = Network(options.build, options.san, link=options.link, grace=GRACE,
-                        far=options.far)
+        setup = Network(options.build, options.san, link=options.link, far=options.far,
+                        grace=FAR_GRACE if options.far else GRACE)
         kind = FarKills if options.far else NetworkKills
     else:
         setup = Setup(options.build, options.mode, options.san)
