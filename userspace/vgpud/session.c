@@ -398,6 +398,17 @@ void vgpu_sessions_down(struct vgpu_upstream *u, bool silent)
 	}
 }
 
+void vgpu_sessions_end(struct vgpu_upstream *u, const char *why)
+{
+	struct vgpu_client *s, *next;
+
+	for (s = TAILQ_FIRST(&u->vgpud->sessions); s; s = next) {
+		next = TAILQ_NEXT(s, all);
+		if (s->upstream == u && s->state >= SESSION_CONNECTING)
+			vgpu_session_end(s, why);
+	}
+}
+
 static struct vgpu_client *find_request(struct vgpu_upstream *u, uint64_t request)
 {
 	struct vgpu_client *s;
@@ -541,6 +552,8 @@ static void begin_again(struct vgpu_client *s, const struct vgpu_arrival *a)
 	s->opened = true;
 	s->lost_since = s->since;
 	session_log(s, "taken over, server %s", s->upstream->config->name);
+	/* The one before may have moved something and not come to ring for it. */
+	vgpu_relay_announce(s->channel, false);
 	vgpu_upstream_hurry(s->upstream);
 	connect_session(s);
 	if (s->state != SESSION_OVER && vgpu_upstream_up(s->upstream))

@@ -123,6 +123,8 @@ void vgpu_session_devices(const struct vgpu_client *s, char *text, size_t room);
 /* A server's control connection: has come; is gone, maybe since its host is silent. */
 void vgpu_sessions_up(struct vgpu_upstream *u);
 void vgpu_sessions_down(struct vgpu_upstream *u, bool silent);
+/* It is not to be trusted any more: those that it has end. */
+void vgpu_sessions_end(struct vgpu_upstream *u, const char *why);
 void vgpu_sessions_message(struct vgpu_upstream *u, const struct vgpu_control *m);
 /* How many a server has. */
 unsigned vgpu_sessions_of(const struct vgpu_upstream *u);

@@ -24,9 +24,13 @@
 
 /* ---- down ---- */
 
+/* It goes into logs and documents, and may be in the words of who is at the other end. */
 static void set_error(struct vgpu_upstream *u, const char *why)
 {
 	snprintf(u->error, sizeof(u->error), "%s", why);
+	for (char *c = u->error; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	/* Once, and not for every try. */
 	if (strcmp(u->error, u->logged))
 		vgpu_log("server %s (%s): %s", u->config->name, u->config->address, u->error);
@@ -354,6 +358,19 @@ void vgpu_upstream_send(struct vgpu_upstream *u, const struct vgpu_control *m)
 		return;
 	}
 	vgpu_watch_change(&u->watch, (uint32_t)vgpu_control_channel_events(u->control));
+}
+
+void vgpu_upstream_recheck(struct vgpu_upstream *u)
+{
+	const char *why;
+
+	if (u->config->plain || u->state != UPSTREAM_UP)
+		return;
+	why = vgpu_tls_recheck(u->vgpud->tls, vgpu_control_channel_stream(u->control));
+	if (!why)
+		return;
+	vgpu_sessions_end(u, why);
+	fall(u, why, true);
 }
 
 uint64_t vgpu_upstream_request(struct vgpu_upstream *u)

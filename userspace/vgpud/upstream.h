@@ -74,6 +74,9 @@ void vgpu_upstream_send(struct vgpu_upstream *u, const struct vgpu_control *m);
 /* A number for a request. */
 uint64_t vgpu_upstream_request(struct vgpu_upstream *u);
 
+/* Certificates were read again: is the server's still good? If not, all that is its ends. */
+void vgpu_upstream_recheck(struct vgpu_upstream *u);
+
 /* Sessions have come or gone: the server is asked more often while there are any. */
 void vgpu_upstream_watched(struct vgpu_upstream *u);
 

@@ -28,10 +28,13 @@ static void reload(struct vgpud *d)
 		vgpu_log("nothing to read again: no server uses TLS");
 		return;
 	}
-	if (vgpu_tls_reload(d->tls, why, sizeof(why)))
+	if (vgpu_tls_reload(d->tls, why, sizeof(why))) {
 		vgpu_log("certificates are as they were: %s", why);
-	else
-		vgpu_log("certificates were read again");
+		return;
+	}
+	vgpu_log("certificates were read again");
+	for (unsigned i = 0; i < d->config->nservers; i++)
+		vgpu_upstream_recheck(&d->upstreams[i]);
 }
 
 static void on_signal(struct vgpu_watch *w, uint32_t events)
