@@ -130,7 +130,7 @@ static void mourn(struct vgpu_session *s)
 	if (atomic_exchange(&s->mourned, true))
 		return;
 	fprintf(stderr, "vgpu: the session on the GPU host is over: %s\n",
-		fault ?: "the host was out of reach for too long, or has ended it; vgpud's log says");
+		fault ?: "the host was out of reach for too long or ended it: see vgpud's log");
 }
 
 CUresult vgpu_submit_lost(struct vgpu_session *s)

@@ -29,7 +29,7 @@ struct vgpu_far_store {
 struct vgpu_far {
 	struct vgpu_channel	*channel;
 	int			server;		/* where messages of session.h come from */
-	int			events;		/* epoll: the connection and .poked, for who sleeps */
+	int			events;		/* epoll: connection and .poked, for who sleeps */
 	int			poked;		/* eventfd: who sleeps is to wake up */
 	int			called;		/* eventfd: the keeper is wanted */
 	unsigned int		grace;		/* seconds without a connection */
