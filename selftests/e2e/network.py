@@ -153,6 +153,12 @@ class Gpus:
         """Which libcuda each worker has mapped."""
         return {pid: mapped(pid, self.build) for pid in self.workers()}
 
+    def tool(self, *words):
+        """What `vgpu` says on this host."""
+        return subprocess.run([self.build + "/vgpu", *words, "--server-status",
+                               self.folder + "/server.status"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False).stdout
+
     @staticmethod
     def unplug(seconds):
         """This host's wire, in a moment."""

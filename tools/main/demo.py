@@ -50,6 +50,7 @@ class Watch:
         self.app = set()
         self.nodes = set()
         self.workers = {}
+        self.sessions = ""      # as the GPU host's vgpu shows them
 
     def look(self, pid):
         self.app.update(mapped(pid, self.setup.build))
@@ -58,6 +59,8 @@ class Watch:
     def look_far(self):
         for worker, files in self.setup.gpus.maps().items():
             self.workers.setdefault(worker, set()).update(files)
+        if self.workers and not self.sessions:
+            self.sessions = self.setup.gpus.tool("sessions")
 
 
 def title(text):
@@ -89,7 +92,7 @@ class Demo:
             watch.look(process.pid)
             if time.monotonic() > far:
                 watch.look_far()
-                far = time.monotonic() + 0.3
+                far = time.monotonic() + (0.3 if self.setup.far else 0.05)
             time.sleep(0.002)
         return watch
 
@@ -109,6 +112,8 @@ class Demo:
             "; open " + ", ".join(sorted(watch.nodes)) if watch.nodes else ""))
         for line in vgpud.output()[said:].splitlines():
             print("  client host, log: " + line)
+        for line in watch.sessions.splitlines():
+            print("  GPU host, vgpu sessions: " + line)
         for pid, files in watch.workers.items():
             print("  GPU host, worker %s: mapped %s" % (pid, ", ".join(sorted(files)) or "-"))
         log = self.far_log()
