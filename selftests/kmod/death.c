@@ -420,7 +420,7 @@ TEST_F_TIMEOUT(middle, large_channels, SLOW)
 /* Both at once, and the daemon with them. */
 TEST_F_TIMEOUT(middle, all_of_them, SLOW)
 {
-	int gate = gate_new(), i;
+	int gate = gate_new(), i, how;
 	pid_t app, peer;
 
 	for (i = 0; i < 20; i++) {
@@ -436,7 +436,9 @@ TEST_F_TIMEOUT(middle, all_of_them, SLOW)
 		EXPECT_EQ(0, kill(app, SIGKILL));
 		EXPECT_EQ(0, kill(peer, SIGKILL));
 		EXPECT_EQ(-SIGKILL, join(app));
-		EXPECT_EQ(-SIGKILL, join(peer));
+		/* It may hear of the app's end before it comes to its own. */
+		how = join(peer);
+		EXPECT_TRUE(how == -SIGKILL || how == 1);
 		self->bed.ctl = open_node("/dev/vgpuctl", O_RDWR);
 		ASSERT_LE(0, self->bed.ctl);
 		nothing_is_left(_metadata, &self->bed);
