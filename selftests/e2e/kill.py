@@ -17,9 +17,10 @@ import sys
 import time
 
 from harness import Setup, Tap, session_members, wait_until
-from network import Network
+from network import Network, memory
 
 GONE_IN = 1.0
+SPARE = 2048    # KiB that malloc() may keep of what was freed
 GRACE = 2       # seconds, over the network;
 FAR_GRACE = 15  # emulated machines: a daemon takes seconds to start
 
@@ -67,6 +68,9 @@ class Kills:
         self.run("vector_add")
         free = self.free_memory()
         assert free >= self.all_free - 4, "%d MiB are free, not %d" % (free, self.all_free)
+
+    def nothing_is_left(self):
+        """When all programs have ended, children of theirs as well."""
 
     def app_ends(self, busy, within=GONE_IN):
         """It gets an error, which busy answers by exit status 1."""
@@ -162,6 +166,7 @@ class NetworkKills(Kills):
         super().__init__(setup, programs, factor)
         self.without_server = setup.grace + 5
         self.files = setup.open_files()
+        self.most = memory(setup.vgpud.pid)[0] + SPARE
 
     def all_is_well(self):
         super().all_is_well()
@@ -169,6 +174,9 @@ class NetworkKills(Kills):
         took = wait_until(lambda: self.setup.open_files() == self.files, GONE_IN * self.factor)
         assert took is not None, "descriptors of vgpud and the server: %s, not %s" % (
             self.setup.open_files(), self.files)
+        own = memory(self.setup.vgpud.pid)[0]
+        assert self.setup.san.kind or own <= self.most, "vgpud has %d KiB, not %d at most" % (
+            own, self.most)
 
     def vgpud(self):
         """Without the module nobody keeps its channels: they are lost, the workers later."""
@@ -195,6 +203,17 @@ class NetworkKills(Kills):
 
 class FarKills(NetworkKills):
     """The module keeps the channels of a dead vgpud for the next one."""
+
+    def nothing_is_left(self):
+        for name in "channels", "charged":
+            path = "/sys/class/vgpu/vgpu0/counters/" + name
+            assert wait_until(lambda: self.counter(path) == "0", self.factor) is not None, \
+                "%s of /dev/vgpu0: %s" % (name, self.counter(path))
+
+    @staticmethod
+    def counter(path):
+        with open(path) as file:
+            return file.read().strip()
 
     def vgpud(self):
         """Whatever is under way goes on, as often as it is killed."""
@@ -237,6 +256,7 @@ def run(kills, test, tap):
     name = "kill/" + test.__name__
     try:
         test(kills)
+        kills.nothing_is_left()
     except (AssertionError, RuntimeError) as error:
         log = kills.setup.server_log()
         tap.result(False, name, "", "%s\n--- daemons:\n%s" % (error, log))
