@@ -10,13 +10,23 @@
 #include <cuda_runtime.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * Not exit(): other threads may be inside the runtime, and it does not survive
+ * its own destructors being run beneath them.
+ */
+#define STOP()								\
+	do {								\
+		fflush(stdout);						\
+		_exit(1);						\
+	} while (0)
 
 #define EXPECT(cond)							\
 	do {								\
 		if (!(cond)) {						\
 			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
-			fflush(stdout);					\
-			exit(1);					\
+			STOP();						\
 		}							\
 	} while (0)
 
@@ -26,8 +36,7 @@
 		if (got_ != (int)(wanted)) {				\
 			printf("%s:%d: %s: %d (%s), not %d\n", __FILE__, __LINE__, #call, got_, \
 			       cudaGetErrorName((cudaError_t)got_), (int)(wanted)); \
-			fflush(stdout);					\
-			exit(1);					\
+			STOP();						\
 		}							\
 	} while (0)
 
