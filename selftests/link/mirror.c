@@ -201,11 +201,12 @@ static void pass(struct world *w, int from, size_t most)
 		recv(w->wire[from][1], bytes, space, 0);
 }
 
+/* As a daemon's loop: what is not said to be pending is not sent. */
 static void work(struct world *w, struct vgpu_mirror *m)
 {
 	int err = vgpu_mirror_receive(m);
 
-	if (err >= 0)
+	if (err >= 0 && vgpu_mirror_pending(m))
 		err = vgpu_mirror_send(m);
 	if (err < 0 && err != -EAGAIN && !w->err) {
 		w->err = err;
@@ -489,6 +490,33 @@ TEST(memory_that_cannot_be_copied)
 	CHECK_EQ(p.error, -EFAULT);
 	CHECK_EQ(s.error, -EFAULT);
 	CHECK(q.done && !q.error && !memcmp(w.pulled, w.registered + 5, q.length));
+	world_end(&w);
+}
+
+/* A connection that begins while the copier is writing: RESUME waits for it, and follows. */
+TEST(resumes_after_a_store)
+{
+	static struct world w;
+	struct vgpu_store s = { .from = "12345678", .length = 8 };
+
+	world_start(&w, 1);
+	settle(&w);
+	vgpu_mirror_store(w.server, &s);
+	while (!w.njobs && !w.err) {
+		work(&w, w.server);
+		pass(&w, 1, 65536);
+		work(&w, w.client);
+	}
+	connect_hosts(&w);
+	work(&w, w.server);
+	pass(&w, 1, 65536);
+	work(&w, w.client);
+	CHECK(!vgpu_mirror_pending(w.client) && !vgpu_mirror_resumed(w.client));
+	run_job(&w);
+	CHECK_EQ(vgpu_mirror_receive(w.client), 1);
+	CHECK(vgpu_mirror_resumed(w.client) && vgpu_mirror_pending(w.client));
+	settle(&w);
+	CHECK(s.done && !s.error && !memcmp(w.registered, s.from, s.length));
 	world_end(&w);
 }
 
