@@ -89,6 +89,7 @@ docs:
 # ---- install ----
 
 MAN := $(wildcard Documentation/man/*.[1-9])
+UNITS := $(wildcard userspace/*/*.service.in)
 
 .PHONY: install
 install: $(LIBRARIES)
@@ -100,4 +101,9 @@ install: $(LIBRARIES)
 	@for page in $(MAN); do \
 		install -D -m 644 $$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@for unit in $(basename $(UNITS)); do \
+		sed 's|@sbin@|$(PREFIX)/sbin|' $$unit.in \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit; \
 	done

@@ -53,4 +53,12 @@ int vgpu_status_fd(const struct vgpu_status *s);
 void vgpu_status_step(struct vgpu_status *s);
 void vgpu_status_close(struct vgpu_status *s);
 
+/* ---- notify.c ---- */
+
+/*
+ * Tell systemd(1), if it started us, how far we are ("READY=1" and the like):
+ * sd_notify(3) without its library.
+ */
+void vgpu_daemon_notify(const char *state);
+
 #endif /* VGPU_DAEMON_DAEMON_H */

@@ -180,6 +180,7 @@ static void say_ready(const struct vgpu_server *s)
 		       s->doors[i].source ? s->o->ctl ?: VGPU_CTL_NODE : s->doors[i].name);
 	printf(", driver %d, %u devices\n", s->probe.version, s->probe.count);
 	fflush(stdout);
+	vgpu_daemon_notify("READY=1");
 }
 
 static int start(struct vgpu_server *s)
@@ -218,6 +219,7 @@ static void serve(struct vgpu_server *s)
 		err = vgpu_loop_step(s->loop, tick(s));
 	if (err)
 		vgpu_log("cannot go on: %s", strerror(-err));
+	vgpu_daemon_notify("STOPPING=1");
 	/* Nobody comes in any more. */
 	vgpu_doors_close(s);
 	vgpu_guests_close(s);

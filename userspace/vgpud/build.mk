@@ -22,8 +22,5 @@ install: install-vgpud
 # The configuration is the operator's: one that is there stays.
 install-vgpud: $(B)/vgpud
 	install -D -m 755 $(B)/vgpud $(DESTDIR)$(PREFIX)/sbin/vgpud
-	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@sbin@|$(PREFIX)/sbin|' userspace/vgpud/vgpud.service.in \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/vgpud.service
 	install -D -m 644 userspace/vgpud/vgpud.conf \
 		$(DESTDIR)$(PREFIX)/share/doc/vgpu/vgpud.conf

@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include "vgpud/notify.h"
 #include "vgpud/vgpud.h"
 
 /* So long nobody asks epoll(7), while few sessions are busy and are asked themselves. */
@@ -186,7 +185,7 @@ void vgpud_run(struct vgpud *d)
 {
 	int64_t looked = 0;
 
-	vgpu_notify("READY=1");
+	vgpu_daemon_notify("READY=1");
 	while (!d->stop) {
 		const bool busy = d->nactive;
 		const int64_t now = busy ? vgpu_now() : 0;
@@ -203,7 +202,7 @@ void vgpud_run(struct vgpud *d)
 		vgpu_flow_turns(d);
 		vgpu_sessions_bury(d);
 	}
-	vgpu_notify("STOPPING=1");
+	vgpu_daemon_notify("STOPPING=1");
 }
 
 /* ---- stop ---- */

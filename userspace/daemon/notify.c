@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* See notify.h. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "vgpud/notify.h"
+#include "daemon/daemon.h"
 
-void vgpu_notify(const char *state)
+void vgpu_daemon_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
