@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Faults made on purpose; see faults_nth.h. */
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+
 #include "faults_nth.h"
 #include "testbed.h"
 
@@ -8,6 +11,17 @@
 static int control = -1;	/* /proc/thread-self/fail-nth */
 static bool on, injected;
 static unsigned int missing;
+
+/*
+ * The kernel writes there when it returns to this thread after another has run, and
+ * kills it if a fault (say of the page that is copied after fork) comes in between.
+ */
+static void leave_rseq(void)
+{
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset,
+			sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+}
 
 int faults_init(void)
 {
@@ -23,6 +37,7 @@ int faults_init(void)
 	};
 	int err = 0;
 
+	leave_rseq();
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings) && !err; i++)
 		err = write_text(settings[i][0], settings[i][1]);
 	control = err ? err : open_node("/proc/thread-self/fail-nth", O_RDWR);
