@@ -16,4 +16,6 @@ VM_CHECKS += "tools/vm/vm run -- sh -c \
 	'modprobe tls && exec env TEST_KTLS=1 $(B)/tests/link/stream'"
 
 # The mirror: two of them, with a wire between them that can be cut.
-$(eval $(call unit-test,link,mirror,$(LINK_OBJS) $(CHANNEL_OBJS) $(RELAY_OBJS),$(LINK_LIBS)))
+MIRROR_OBJS := $(LINK_OBJS) $(CHANNEL_OBJS) $(RELAY_OBJS)
+$(eval $(call unit-test,link,mirror,$(MIRROR_OBJS),$(LINK_LIBS)))
+$(eval $(call unit-test,link,mirror_lies,$(MIRROR_OBJS),$(LINK_LIBS)))

@@ -5,184 +5,7 @@
  * seed: records and bytes both ways, pulls and stores, cuts, and daemons that
  * are replaced. Whatever happens, everything arrives once, in order, unharmed.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "channel/relay.h"
-#include "link/mirror.h"
-#include "test.h"
-
-#define HOSTMEM		(1 << 20)
-#define REGISTERED	(1 << 19)
-#define STORES		8
-#define SECTION		(HOSTMEM / STORES)
-
-static const struct vgpu_ring_sizes sizes = {
-	.sq = 16384, .cq = 8192, .up = 65536, .down = 32768,
-};
-
-static uint64_t random_state;
-
-static uint64_t draw(uint64_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state % below;
-}
-
-static void pattern(uint8_t *to, size_t n, uint64_t seed)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = (seed * 2654435761u + i * 40503u) >> 5;
-}
-
-static bool matches(const uint8_t *at, size_t n, uint64_t seed)
-{
-	for (size_t i = 0; i < n; i++)
-		if (at[i] != (uint8_t)((seed * 2654435761u + i * 40503u) >> 5))
-			return false;
-	return true;
-}
-
-/* ---- the two hosts ---- */
-
-struct message {
-	struct vgpu_record	r;
-	uint64_t		count;
-	uint64_t		pos;		/* of bytes, if length */
-	uint32_t		length;
-	uint32_t		store;		/* 1 + the store that comes before it, or 0 */
-	uint64_t		fill;		/* of the store */
-};
-
-struct lane_test {
-	uint64_t	sent, received;
-};
-
-struct store_test {
-	struct vgpu_store	s;
-	uint8_t			bytes[SECTION];
-	uint64_t		fill;
-	bool			busy;		/* until its witness was received */
-};
-
-struct world {
-	struct vgpu_channel	*app, *relay;		/* client host */
-	struct vgpu_channel	*stub, *worker;		/* GPU host */
-	struct vgpu_mirror	*client, *server;
-	int			wire[2][2];		/* [host][0: mirror's, 1: ours] */
-	struct lane_test	up, down;
-	uint8_t			*hostmem, *registered;
-	struct vgpu_app_job	*jobs[4];
-	unsigned int		njobs;
-	struct store_test	stores[STORES];
-	struct vgpu_pull	pull;
-	uint8_t			pulled[HOSTMEM];
-	bool			pulling;
-	unsigned int		pulls, stored, cuts;
-	int			err;
-};
-
-static void ring_client(void *arg, bool head)
-{
-}
-
-static void *client_hostmem(void *arg, uint64_t handle, uint64_t size)
-{
-	struct world *w = arg;
-
-	errno = ENOENT;
-	return handle == 77 && size == HOSTMEM ? w->hostmem : NULL;
-}
-
-static void client_forget(void *arg, uint64_t handle)
-{
-}
-
-static void client_copy(void *arg, struct vgpu_app_job *job)
-{
-	struct world *w = arg;
-
-	w->jobs[w->njobs++] = job;
-}
-
-static const struct vgpu_mirror_ops client_ops = {
-	.ring = ring_client, .hostmem = client_hostmem, .forget = client_forget,
-	.app_copy = client_copy,
-};
-static const struct vgpu_mirror_ops server_ops = { .ring = ring_client };
-
-static void nonblock(int fd)
-{
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-}
-
-/* A new connection: the old one, with what was on its way, is gone. */
-static void connect_hosts(struct world *w)
-{
-	struct vgpu_stream *s[2];
-	uint64_t epoch = vgpu_mirror_next_epoch(w->client);
-
-	for (int i = 0; i < 2; i++) {
-		if (w->wire[i][1] >= 0)
-			close(w->wire[i][1]);
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, w->wire[i]);
-		nonblock(w->wire[i][0]);
-		nonblock(w->wire[i][1]);
-		vgpu_stream_plain(&s[i], w->wire[i][0]);
-	}
-	CHECK_EQ(vgpu_mirror_attach(w->client, s[0], epoch), 0);
-	CHECK_EQ(vgpu_mirror_attach(w->server, s[1], epoch), 0);
-}
-
-static void world_start(struct world *w, uint64_t seed)
-{
-	random_state = seed * 0x9e3779b97f4a7c15ull + 1;
-	memset(w, 0, sizeof(*w));
-	w->wire[0][1] = w->wire[1][1] = -1;
-	w->hostmem = calloc(1, HOSTMEM);
-	w->registered = malloc(REGISTERED);
-	pattern(w->registered, REGISTERED, 99);
-	CHECK_EQ(vgpu_channel_pair(&w->app, &w->relay, &sizes), 0);
-	CHECK_EQ(vgpu_channel_pair(&w->stub, &w->worker, &sizes), 0);
-	CHECK_EQ(vgpu_mirror_create(&w->client, VGPU_ROLE_CLIENT, w->relay, &client_ops, w), 0);
-	CHECK_EQ(vgpu_mirror_create(&w->server, VGPU_ROLE_WORKER, w->stub, &server_ops, w), 0);
-	connect_hosts(w);
-}
-
-static void run_job(struct world *w)
-{
-	struct vgpu_app_job *job = w->jobs[--w->njobs];
-	uint8_t *at = w->registered + job->address;
-
-	job->error = 0;
-	if (job->address > REGISTERED || job->length > REGISTERED - job->address)
-		job->error = -EFAULT;
-	else if (job->write)
-		memcpy(at, job->local, job->length);
-	else
-		memcpy(job->local, at, job->length);
-	CHECK_EQ(vgpu_mirror_copied(w->client, job), 0);
-}
-
-static void world_end(struct world *w)
-{
-	while (w->njobs)
-		run_job(w);
-	vgpu_mirror_destroy(w->client);
-	vgpu_mirror_destroy(w->server);
-	for (int i = 0; i < 2; i++)
-		close(w->wire[i][1]);
-	vgpu_channel_close(w->app);
-	vgpu_channel_close(w->relay);
-	vgpu_channel_close(w->stub);
-	vgpu_channel_close(w->worker);
-	free(w->hostmem);
-	free(w->registered);
-}
+#include "link/mirror_world.h"
 
 /* ---- the wire ---- */
 
@@ -305,34 +128,43 @@ static void stored(struct world *w, const struct message *m)
 static void pull(struct world *w)
 {
 	bool registered = draw(2);
-	uint64_t most = registered ? REGISTERED / 2 : 4096, offset = draw(most);
+	uint64_t first = registered ? 0 : HOSTMEM - PULLED;
+	uint64_t most = registered ? REGISTERED / 2 : PULLED, offset = draw(most);
+	unsigned int i = draw(PULLS);
 
-	if (w->pulling)
+	if (w->pulling[i])
 		return;
-	w->pull = (struct vgpu_pull){
+	w->pull[i] = (struct vgpu_pull){
 		.from = { .handle = registered ? 0 : 77, .size = registered ? 0 : HOSTMEM,
-			  .offset = offset },
-		.to = w->pulled, .length = 1 + draw(most - offset),
+			  .offset = first + offset },
+		.to = w->pulled[i], .length = 1 + draw(most - offset),
 	};
-	w->pulling = true;
-	vgpu_mirror_pull(w->server, &w->pull);
+	w->pulling[i] = true;
+	vgpu_mirror_pull(w->server, &w->pull[i]);
 }
 
-static void pulled(struct world *w)
+/* How many are not there yet. */
+static unsigned int pulled(struct world *w)
 {
-	uint8_t *expect = w->registered + w->pull.from.offset;
+	unsigned int left = 0;
 
-	if (!w->pulling || !w->pull.done)
-		return;
-	CHECK_EQ(w->pull.error, 0);
-	if (!w->pull.from.handle)
-		CHECK(!memcmp(w->pulled, expect, w->pull.length));
-	w->pulling = false;
-	w->pulls++;
+	for (int i = 0; i < PULLS; i++) {
+		const struct vgpu_pull *p = &w->pull[i];
+		uint8_t *from = p->from.handle ? w->hostmem : w->registered;
+
+		left += w->pulling[i] && !p->done;
+		if (!w->pulling[i] || !p->done)
+			continue;
+		CHECK_EQ(p->error, 0);
+		CHECK(!memcmp(w->pulled[i], from + p->from.offset, p->length));
+		w->pulling[i] = false;
+		w->pulls++;
+	}
+	return left;
 }
 
 /* The daemon ended in the middle of something; another takes over the channel. */
-static void replace_daemon(struct world *w)
+static void replace_client(struct world *w)
 {
 	struct vgpu_mirror *old = w->client;
 
@@ -340,6 +172,11 @@ static void replace_daemon(struct world *w)
 		run_job(w);
 	CHECK_EQ(vgpu_mirror_create(&w->client, VGPU_ROLE_CLIENT, w->relay, &client_ops, w), 0);
 	vgpu_mirror_destroy(old);
+}
+
+static void replace_daemon(struct world *w)
+{
+	replace_client(w);
 	connect_hosts(w);
 }
 
@@ -410,9 +247,8 @@ static void settle(struct world *w)
 		consume(w->worker, &w->up, &m);
 		if (consume(w->app, &w->down, &m) && m.store)
 			stored(w, &m);
-		pulled(w);
 		if (w->up.sent == w->up.received && w->down.sent == w->down.received &&
-		    !w->pulling && !vgpu_mirror_pending(w->client) &&
+		    !pulled(w) && !vgpu_mirror_pending(w->client) &&
 		    !vgpu_mirror_pending(w->server) && ++still == 100)
 			return;
 	}
@@ -455,7 +291,7 @@ TEST(a_buffer_that_is_not_there)
 {
 	static struct world w;
 	struct vgpu_pull p = {
-		.from = { .handle = 78, .size = 4096 }, .to = w.pulled, .length = 9,
+		.from = { .handle = 78, .size = 4096 }, .to = w.pulled[0], .length = 9,
 	};
 	struct vgpu_store s = {
 		.to = { .handle = 77, .size = HOSTMEM, .offset = HOSTMEM - 4 }, .from = "12345678",
@@ -476,8 +312,10 @@ TEST(a_buffer_that_is_not_there)
 TEST(memory_that_cannot_be_copied)
 {
 	static struct world w;
-	struct vgpu_pull p = { .from = { .offset = REGISTERED }, .to = w.pulled, .length = 9 };
-	struct vgpu_pull q = { .from = { .offset = 5 }, .to = w.pulled, .length = 3 * 262144 / 2 };
+	struct vgpu_pull p = { .from = { .offset = REGISTERED }, .to = w.pulled[0], .length = 9 };
+	struct vgpu_pull q = {
+		.from = { .offset = 5 }, .to = w.pulled[1], .length = 3 * 262144 / 2,
+	};
 	struct vgpu_store s = {
 		.to = { .offset = REGISTERED - 4 }, .from = "12345678", .length = 8,
 	};
@@ -489,7 +327,7 @@ TEST(memory_that_cannot_be_copied)
 	settle(&w);
 	CHECK_EQ(p.error, -EFAULT);
 	CHECK_EQ(s.error, -EFAULT);
-	CHECK(q.done && !q.error && !memcmp(w.pulled, w.registered + 5, q.length));
+	CHECK(q.done && !q.error && !memcmp(w.pulled[1], w.registered + 5, q.length));
 	world_end(&w);
 }
 
@@ -520,6 +358,143 @@ TEST(resumes_after_a_store)
 	world_end(&w);
 }
 
+/* What was said of a store that failed is lost with the connection: the session ends. */
+static void a_store_fails(bool before_the_cut, bool new_daemon)
+{
+	static struct world w;
+	struct vgpu_store s = { .to.offset = REGISTERED, .from = "12345678", .length = 8 };
+
+	world_start(&w, 1);
+	settle(&w);
+	vgpu_mirror_store(w.server, &s);
+	while (!w.njobs && !w.err) {
+		work(&w, w.server);
+		pass(&w, 1, 65536);
+		work(&w, w.client);
+	}
+	if (before_the_cut)
+		run_job(&w);
+	vgpu_mirror_detach(w.client);
+	if (!before_the_cut)
+		run_job(&w);
+	if (new_daemon)
+		replace_client(&w);
+	CHECK_EQ(reconnect(&w), -EPROTO);
+	CHECK(vgpu_mirror_fault(w.client) && strstr(vgpu_mirror_fault(w.client), "written"));
+	CHECK(!s.done);
+	world_end(&w);
+}
+
+TEST(a_store_that_failed_and_a_cut)
+{
+	a_store_fails(true, false);
+	a_store_fails(false, false);
+	a_store_fails(true, true);
+	a_store_fails(false, true);
+}
+
+/* It has been told by now: nothing is wrong but that store. */
+TEST(a_store_that_failed_and_was_told)
+{
+	static struct world w;
+	struct vgpu_store s = { .to.offset = REGISTERED, .from = "12345678", .length = 8 };
+	struct vgpu_store next = { .from = "12345678", .length = 8 };
+
+	world_start(&w, 1);
+	vgpu_mirror_store(w.server, &s);
+	settle(&w);
+	vgpu_mirror_store(w.server, &next);
+	settle(&w);
+	CHECK(s.done && next.done);
+	CHECK_EQ(s.error, -EFAULT);
+	CHECK_EQ(next.error, 0);
+	world_end(&w);
+}
+
+/* Each tries to send, which fails, with nothing but a RESUME begun. */
+TEST(many_connections_that_are_dead)
+{
+	static struct world w;
+	struct vgpu_pull p = { .from.offset = 5, .to = w.pulled[0], .length = 9 };
+
+	world_start(&w, 1);
+	for (int i = 0; i < 2000; i++) {
+		connect_hosts(&w);
+		for (int side = 0; side < 2; side++) {
+			shutdown(w.wire[side][1], SHUT_RDWR);
+			close(w.wire[side][1]);
+			w.wire[side][1] = -1;
+		}
+		CHECK_EQ(vgpu_mirror_send(w.client), -EPIPE);
+		CHECK_EQ(vgpu_mirror_send(w.server), -EPIPE);
+		vgpu_mirror_detach(w.client);
+		vgpu_mirror_detach(w.server);
+	}
+	connect_hosts(&w);
+	vgpu_mirror_pull(w.server, &p);
+	settle(&w);
+	CHECK(p.done && !p.error && !memcmp(w.pulled[0], w.registered + 5, 9));
+	world_end(&w);
+}
+
+/* More than are asked for at once, and nobody commits anything meanwhile. */
+TEST(many_pulls)
+{
+	static struct world w;
+	static struct vgpu_pull p[200];
+
+	world_start(&w, 1);
+	for (int i = 0; i < 200; i++) {
+		p[i] = (struct vgpu_pull){ .from.offset = i, .to = &w.pulled[0][i], .length = 1 };
+		vgpu_mirror_pull(w.server, &p[i]);
+	}
+	settle(&w);
+	for (int i = 0; i < 200; i++)
+		CHECK(p[i].done && !p[i].error);
+	CHECK(!memcmp(w.pulled[0], w.registered, 200));
+	world_end(&w);
+}
+
+/*
+ * A batch holds the end of one pull and the beginning of another, and the connection
+ * took the first part only. The worker has its bytes, and gives the buffer back.
+ */
+TEST(a_buffer_is_forgotten_behind_its_last_bytes)
+{
+	static struct world w;
+	struct vgpu_pull a = {
+		.from = { 77, HOSTMEM, HOSTMEM - PULLED }, .to = w.pulled[0], .length = 4096,
+	};
+	struct vgpu_pull b = {
+		.from = { 79, HOSTMEM, HOSTMEM - PULLED }, .to = w.pulled[1], .length = PULLED,
+	};
+	int small = 4096;
+
+	world_start(&w, 1);
+	settle(&w);
+	setsockopt(w.wire[0][0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	vgpu_mirror_pull(w.server, &a);
+	vgpu_mirror_pull(w.server, &b);
+	work(&w, w.server);
+	pass(&w, 1, 65536);
+	CHECK_EQ(vgpu_mirror_receive(w.client), 1);
+	while (!a.done && !w.err) {
+		vgpu_mirror_send(w.client);
+		pass(&w, 0, 65536);
+		vgpu_mirror_receive(w.server);
+	}
+	vgpu_mirror_forget(w.server, 77);
+	work(&w, w.server);
+	pass(&w, 1, 65536);
+	CHECK_EQ(vgpu_mirror_receive(w.client), 1);
+	CHECK(!b.done && !w.forgotten);
+	settle(&w);
+	CHECK_EQ(w.forgotten, 1);
+	CHECK(b.done && !b.error &&
+	      !memcmp(w.pulled[1], w.hostmem + HOSTMEM - PULLED, PULLED));
+	world_end(&w);
+}
+
 TEST(bye)
 {
 	static struct world w;
@@ -532,116 +507,6 @@ TEST(bye)
 	CHECK(!strcmp(vgpu_mirror_bye(w.client) ?: "", "the GPU?fell off"));
 	CHECK_EQ(vgpu_mirror_receive(w.client), -ESHUTDOWN);
 	world_end(&w);
-}
-
-/* ---- hostile ---- */
-
-struct hostile {
-	struct vgpu_frame	f;
-	union {
-		struct vgpu_resume	resume;
-		struct vgpu_publish	publish;
-		struct vgpu_pull_wire	pull;
-		struct vgpu_store_wire	store;
-		uint64_t		words[8];
-	};
-};
-
-#define FRAME(t, n, ...) { .f = { .type = VGPU_FRAME_##t, .length = n, ##__VA_ARGS__ } }
-
-/* What a worker may not say to a client that has just resumed. */
-static const struct hostile lies[] = {
-	FRAME(PUT, 0), FRAME(PUT, 8, .at = 8), FRAME(PUT, 8, .lane = 2), FRAME(PUT, 8, .flags = 1),
-	FRAME(PUT, VGPU_FRAME_PAYLOAD), FRAME(PUT, 0xffffffff), FRAME(PUT, 8193),
-	FRAME(PUT, 8, .at = ~0ull), FRAME(RESUME, 56), FRAME(PULL, 31, .at = 1),
-	FRAME(PULL, 32), FRAME(PULL, 32, .at = 1), FRAME(DATA, 16, .at = 1),
-	FRAME(STORE, 32, .at = 2), FRAME(STORE, 24, .at = 1), FRAME(FAILED, 8, .at = 1),
-	FRAME(FORGET, 0), FRAME(BYE, 257), { .f = { .type = 0 } }, { .f = { .type = 99 } },
-	{ .f = { .type = VGPU_FRAME_PUBLISH, .length = 40 }, .publish = { .tail = { 8, 0 } } },
-	{ .f = { .type = VGPU_FRAME_PUBLISH, .length = 40 }, .publish = { .head = { 8, 0 } } },
-	{ .f = { .type = VGPU_FRAME_PUBLISH, .length = 40 }, .publish = { .head = { 0, ~0ull } } },
-	{ .f = { .type = VGPU_FRAME_PUBLISH, .length = 40 }, .publish = { .stored = 1 } },
-};
-
-static int tell_client(struct world *w, const struct hostile *h)
-{
-	size_t n = sizeof(h->f) + (h->f.length < 64 ? h->f.length : 64);
-	int err;
-
-	CHECK_EQ(send(w->wire[0][1], h, n, MSG_NOSIGNAL), (ssize_t)n);
-	while ((err = vgpu_mirror_receive(w->client)) == 1)
-		;
-	return err;
-}
-
-static int resume_client(struct world *w)
-{
-	struct hostile r = {
-		.f = { .type = VGPU_FRAME_RESUME, .length = sizeof(struct vgpu_resume) },
-		.resume = { .version = VGPU_WIRE_VERSION, .epoch = 1 },
-	};
-
-	return tell_client(w, &r);
-}
-
-TEST(lies_of_a_worker)
-{
-	static struct world w;
-
-	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
-		world_start(&w, 1);
-		CHECK_EQ(resume_client(&w), 0);
-		if (tell_client(&w, &lies[i]) != -EPROTO || !vgpu_mirror_fault(w.client)) {
-			printf("# lie %zu was believed\n", i);
-			CHECK(false);
-		}
-		CHECK_EQ(vgpu_mirror_send(w.client), -EPROTO);
-		world_end(&w);
-	}
-}
-
-TEST(nothing_comes_before_the_resume)
-{
-	static struct world w;
-	struct hostile publish = {
-		.f = { .type = VGPU_FRAME_PUBLISH, .length = sizeof(struct vgpu_publish) },
-	};
-	struct hostile resume = {
-		.f = { .type = VGPU_FRAME_RESUME, .length = sizeof(struct vgpu_resume) },
-		.resume = { .version = VGPU_WIRE_VERSION, .epoch = 2 },
-	};
-
-	world_start(&w, 1);
-	CHECK_EQ(tell_client(&w, &publish), -EPROTO);
-	world_end(&w);
-	world_start(&w, 1);
-	CHECK_EQ(tell_client(&w, &resume), -EPROTO);	/* another epoch */
-	world_end(&w);
-	resume.resume.epoch = 1;
-	resume.resume.received[1] = 64;			/* what nobody sent */
-	world_start(&w, 1);
-	CHECK_EQ(tell_client(&w, &resume), -EPROTO);
-	world_end(&w);
-}
-
-/* The app's half is the app's to write, with whatever it likes. */
-TEST(lies_of_a_program)
-{
-	static const uint64_t tails[] = { 1ull << 20, ~0ull, 16384 + 8 };
-	static struct world w;
-	struct vgpu_channel_view v;
-
-	for (size_t i = 0; i < 2 * sizeof(tails) / sizeof(*tails); i++) {
-		world_start(&w, 1);
-		CHECK_EQ(resume_client(&w), 0);
-		vgpu_channel_view(w.relay, &v);
-		if (i % 2)
-			v.app->sq_tail.value = tails[i / 2];
-		else
-			v.app->down_head.value = tails[i / 2];
-		CHECK_EQ(vgpu_mirror_send(w.client), -EPROTO);
-		world_end(&w);
-	}
 }
 
 int main(int argc, char **argv)

@@ -151,11 +151,23 @@ void bulk_add_data(struct vgpu_mirror *m, size_t budget)
 	}
 }
 
+/* Of the first @n pulls, which nobody reads any more. */
+static void forget_due(struct vgpu_mirror *m, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct served *s = &m->served[(m->first_served + i) % SERVED_MAX];
+
+		if (s->forget)
+			m->ops->forget(m->arg, s->pull.place.handle);
+	}
+}
+
 void bulk_sent(struct vgpu_mirror *m)
 {
 	for (int i = 0; i < 2; i++)
 		if (m->slots[i].state == SLOT_SENDING)
 			m->slots[i].state = SLOT_FREE;
+	forget_due(m, m->nserved_done);
 	m->first_served = (m->first_served + m->nserved_done) % SERVED_MAX;
 	m->nserved -= m->nserved_done;
 	m->nserved_done = 0;
@@ -178,10 +190,24 @@ static void count_store(struct vgpu_mirror *m)
 	__atomic_store_n(&m->kept->stored, m->kept->stored + 1, __ATOMIC_RELEASE);
 }
 
+void bulk_check_failed(struct vgpu_mirror *m)
+{
+	if (m->kept && m->kept->failed)
+		mirror_fail(m, "the app's memory could not be written, and the connection broke");
+}
+
+/*
+ * The worker is told before it is counted. Whether it was, nobody knows when the
+ * connection breaks; it must not take it for done. And it cannot be told before
+ * RESUME, which counts it.
+ */
 static void store_failed(struct vgpu_mirror *m, uint64_t number, int error)
 {
-	m->store_failed = true;
-	fail(m, VGPU_FAILED_STORE, number, error);
+	__atomic_store_n(&m->kept->failed, m->kept->failed + 1, __ATOMIC_RELEASE);
+	if (m->resume_sent)
+		fail(m, VGPU_FAILED_STORE, number, error);
+	else
+		bulk_check_failed(m);
 }
 
 static uint8_t *store_target(struct vgpu_mirror *m, const struct vgpu_place_wire *p, size_t length)
@@ -253,21 +279,29 @@ int vgpu_mirror_copied(struct vgpu_mirror *m, struct vgpu_app_job *job)
 	return -EINVAL;
 }
 
-static bool served_uses(const struct vgpu_mirror *m, uint64_t handle)
+/* The last pull from that buffer, as a place in served; -1: there is none. */
+static int served_from(const struct vgpu_mirror *m, uint64_t handle)
 {
+	int last = -1;
+
 	for (unsigned int i = 0; i < m->nserved; i++)
 		if (m->served[(m->first_served + i) % SERVED_MAX].pull.place.handle == handle)
-			return true;
-	return false;
+			last = i;
+	return last;
 }
 
+/* The worker may have the last bytes of a pull before the batch with them is out. */
 int bulk_take_forget(struct vgpu_mirror *m)
 {
 	uint64_t handle = m->inflow.frame.at;
+	int last = served_from(m, handle);
 
-	if (served_uses(m, handle))
+	if (last >= (int)m->nserved_done)
 		return mirror_fail(m, "the worker forgets a buffer that it pulls from");
-	m->ops->forget(m->arg, handle);
+	if (last >= 0)
+		m->served[(m->first_served + last) % SERVED_MAX].forget = true;
+	else
+		m->ops->forget(m->arg, handle);
 	return 0;
 }
 
@@ -289,15 +323,14 @@ void vgpu_mirror_pull(struct vgpu_mirror *m, struct vgpu_pull *p)
 
 void vgpu_mirror_store(struct vgpu_mirror *m, struct vgpu_store *s)
 {
-	struct vgpu_store **last = &m->stores;
-
-	while (*last)
-		last = &(*last)->next;
 	s->next = NULL;
 	s->number = ++m->store_last;
-	s->sent = s->done = false;
+	s->done = false;
 	s->error = 0;
-	*last = s;
+	*m->last_store = s;
+	m->last_store = &s->next;
+	if (!m->unsent)
+		m->unsent = s;
 }
 
 void vgpu_mirror_forget(struct vgpu_mirror *m, uint64_t handle)
@@ -322,17 +355,15 @@ uint64_t vgpu_mirror_stored(const struct vgpu_mirror *m)
 
 bool bulk_add_stores(struct vgpu_mirror *m, uint64_t last, size_t *budget)
 {
-	struct vgpu_store *s = m->stores;
+	struct vgpu_store *s;
 
-	for (; s && s->number <= last; s = s->next) {
+	while ((s = m->unsent) && s->number <= last) {
 		struct vgpu_store_wire body = { .place = s->to };
 
-		if (s->sent)
-			continue;
 		if (!*budget || !batch_has_room(&m->batch))
 			return false;
 		mirror_add(m, VGPU_FRAME_STORE, 0, s->number, &body, s->from, s->length);
-		s->sent = true;
+		m->unsent = s->next;
 		m->store_sent = s->number;
 		*budget -= s->length < *budget ? s->length : *budget;
 	}
@@ -389,7 +420,7 @@ static int take_store_failed(struct vgpu_mirror *m, uint64_t number, int error)
 
 	while (s && s->number != number)
 		s = s->next;
-	if (!s || !s->sent)
+	if (!s || number > m->store_sent)
 		return mirror_fail(m, "the client fails at what it was not asked for");
 	s->error = error;
 	return 0;
@@ -420,6 +451,8 @@ static void stores_done(struct vgpu_mirror *m, uint64_t number)
 		m->stores = s->next;
 		s->done = true;
 	}
+	if (!m->stores)
+		m->last_store = &m->stores;
 	m->store_done = number;
 }
 
@@ -454,8 +487,7 @@ int bulk_resume(struct vgpu_mirror *m, uint64_t number)
 		return 0;
 	}
 	m->store_sent = number;
-	for (struct vgpu_store *s = m->stores; s; s = s->next)
-		s->sent = false;
+	m->unsent = m->stores;
 	for (struct vgpu_pull *p = m->pulls; p; p = p->next) {
 		p->asked = false;
 		p->received = 0;
@@ -465,9 +497,8 @@ int bulk_resume(struct vgpu_mirror *m, uint64_t number)
 
 void bulk_detach(struct vgpu_mirror *m)
 {
-	/* Whether the worker was told of it, nobody knows; it must not take it for done. */
-	if (m->store_failed)
-		mirror_fail(m, "the app's memory could not be written, and the connection broke");
+	bulk_check_failed(m);
+	forget_due(m, m->nserved);
 	m->nserved = m->nserved_done = m->nfailures = 0;
 	for (int i = 0; i < 2; i++) {
 		struct slot *slot = &m->slots[i];

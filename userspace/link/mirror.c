@@ -86,10 +86,12 @@ int vgpu_mirror_create(struct vgpu_mirror **out, enum vgpu_role role, struct vgp
 	m->ch = ch;
 	m->ops = ops;
 	m->arg = arg;
+	m->last_store = &m->stores;
 	lanes_set(m, &view);
 	if (role == VGPU_ROLE_CLIENT) {
 		m->kept = view.kept;
 		m->told_stored = m->kept->stored;
+		bulk_check_failed(m);
 	}
 	if (first_heads(m)) {
 		free(m);
@@ -183,10 +185,11 @@ void vgpu_mirror_detach(struct vgpu_mirror *m)
 	vgpu_stream_close(m->stream);
 	m->stream = NULL;
 	m->resume_sent = m->resumed = false;
-	m->batch.count = m->batch.first = 0;
+	batch_reset(&m->batch);
 	m->inflow.stage = STAGE_HEADER;
 	m->inflow.got = m->inflow.want = 0;
 	m->inflow.start = m->inflow.end = 0;
+	m->inflow.dry = false;
 	for (int i = 0; i < VGPU_LANES; i++)
 		m->in[i].put = m->in[i].tail;
 	m->nmarks = 0;
@@ -210,18 +213,28 @@ const struct vgpu_stream *vgpu_mirror_stream(const struct vgpu_mirror *m)
 
 /* ---- for the caller's loop ---- */
 
+bool vgpu_mirror_takes(const struct vgpu_mirror *m)
+{
+	return bulk_ready(m);
+}
+
+bool vgpu_mirror_has_input(const struct vgpu_mirror *m)
+{
+	return m->stream && (m->inflow.start != m->inflow.end || vgpu_stream_pending(m->stream));
+}
+
 short vgpu_mirror_events(const struct vgpu_mirror *m)
 {
 	short events = 0;
 
 	if (!m->stream)
 		return 0;
+	/* TLS may have to write before it reads; bytes that nobody takes need no event. */
 	if (bulk_ready(m))
-		events |= POLLIN;
+		events |= vgpu_stream_events(m->stream);
 	if (m->batch.count)
 		events |= POLLOUT;
-	/* TLS may have to write before it reads, and the reverse. */
-	return events ? events | vgpu_stream_events(m->stream) : 0;
+	return events;
 }
 
 static bool out_moved(const struct lane_out *out, uint64_t published)

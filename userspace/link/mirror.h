@@ -51,7 +51,6 @@ struct vgpu_store {
 	/* the mirror's */
 	struct vgpu_store	*next;
 	uint64_t		number;
-	bool			sent;
 };
 
 /* A copy of registered memory, which may take as long as the app likes. */
@@ -104,8 +103,9 @@ bool vgpu_mirror_resumed(const struct vgpu_mirror *m);
 const struct vgpu_stream *vgpu_mirror_stream(const struct vgpu_mirror *m);
 
 /*
- * Take what came, at most some 256 KiB. 1: something did, 0: nothing is there.
- * The lanes, pulls, stores may have changed.
+ * Take what came, at most some 256 KiB. 1: something did, and there may be more; 0:
+ * nothing is there, or may be taken now (vgpu_mirror_takes()). The lanes, pulls,
+ * stores may have changed.
  */
 int vgpu_mirror_receive(struct vgpu_mirror *m);
 /*
@@ -113,6 +113,13 @@ int vgpu_mirror_receive(struct vgpu_mirror *m);
  * there may be more, 0: there is nothing, -EAGAIN: the connection takes no more.
  */
 int vgpu_mirror_send(struct vgpu_mirror *m);
+/*
+ * Does vgpu_mirror_receive() look at the connection, so that 0 means that it has
+ * nothing? Not while registered memory is written.
+ */
+bool vgpu_mirror_takes(const struct vgpu_mirror *m);
+/* Has it bytes already that poll(2) does not see any more? */
+bool vgpu_mirror_has_input(const struct vgpu_mirror *m);
 /* POLLIN, and POLLOUT if vgpu_mirror_send() said -EAGAIN. */
 short vgpu_mirror_events(const struct vgpu_mirror *m);
 /* Has the local producer, or a head, moved since the last send? A few loads. */

@@ -120,6 +120,8 @@ static int take_resume(struct vgpu_mirror *m)
 	if (err)
 		return err;
 	m->resumed = true;
+	/* What was seen before is behind what the other side has, maybe. */
+	m->nmarks = 0;
 	if (heads)
 		m->ops->ring(m->arg, true);
 	return 0;
@@ -232,11 +234,13 @@ static ssize_t take(struct vgpu_mirror *m, uint8_t *to, size_t n)
 	if (in->start == in->end) {
 		ssize_t r;
 
+		in->dry = false;
 		if (to && n >= DIRECT)
 			return vgpu_stream_read(m->stream, to, n);
 		r = vgpu_stream_read(m->stream, in->buffer, sizeof(in->buffer));
 		if (r < 0)
 			return r;
+		in->dry = r < (ssize_t)sizeof(in->buffer) && !vgpu_stream_pending(m->stream);
 		in->start = 0;
 		in->end = r;
 	}
@@ -264,6 +268,12 @@ static ssize_t step(struct vgpu_mirror *m)
 	return err ? err : n;
 }
 
+/* A frame has ended, and another one would have been there: it is not asked for in vain. */
+static bool at_the_end(const struct inflow *in)
+{
+	return in->dry && in->start == in->end && in->stage == STAGE_HEADER && !in->got;
+}
+
 int vgpu_mirror_receive(struct vgpu_mirror *m)
 {
 	size_t budget = BATCH_BYTES;
@@ -285,6 +295,8 @@ int vgpu_mirror_receive(struct vgpu_mirror *m)
 		if (n < 0)
 			return n;
 		some = true;
+		if (at_the_end(&m->inflow))
+			break;
 		budget -= (size_t)n < budget ? (size_t)n : budget;
 	}
 	return some;

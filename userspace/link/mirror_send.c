@@ -39,11 +39,6 @@ void mirror_add(struct vgpu_mirror *m, unsigned int type, unsigned int lane, uin
 	m->stats.bytes_out += length;
 }
 
-static void batch_reset(struct batch *b)
-{
-	b->count = b->first = b->frames = b->used = 0;
-}
-
 /* After that many bytes more. */
 static void batch_advance(struct batch *b, size_t sent)
 {
@@ -55,18 +50,17 @@ static void batch_advance(struct batch *b, size_t sent)
 	}
 }
 
-/* 0: it is out. */
+/* 0: it is out. What is taken in part is all that the connection takes. */
 static int batch_send(struct vgpu_mirror *m)
 {
 	struct batch *b = &m->batch;
+	ssize_t n = vgpu_stream_write(m->stream, b->iov + b->first, b->count - b->first);
 
-	while (b->first < b->count) {
-		ssize_t n = vgpu_stream_write(m->stream, b->iov + b->first, b->count - b->first);
-
-		if (n < 0)
-			return n == -EAGAIN ? -EAGAIN : -EPIPE;
-		batch_advance(b, n);
-	}
+	if (n < 0)
+		return n == -EAGAIN ? -EAGAIN : -EPIPE;
+	batch_advance(b, n);
+	if (b->first < b->count)
+		return -EAGAIN;
 	batch_reset(b);
 	bulk_sent(m);
 	return 0;

@@ -61,6 +61,11 @@ struct batch {
 	size_t		used;			/* of headers */
 };
 
+static inline void batch_reset(struct batch *b)
+{
+	b->count = b->first = b->frames = b->used = 0;
+}
+
 /* Where the parser of frames is: what it fills, and how much of that is there. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_PAYLOAD };
 
@@ -80,6 +85,7 @@ struct inflow {
 	union body		body;
 	uint8_t			*to;		/* payload; NULL: nobody wants it */
 	uint32_t		start, end;	/* of what is in buffer */
+	bool			dry;		/* when that was read, it was all there was */
 	uint8_t			buffer[32u << 10];
 };
 
@@ -90,6 +96,7 @@ struct served {
 	uint64_t		number;
 	uint64_t		read, sent;	/* bytes */
 	const uint8_t		*from;		/* page-locked buffer; NULL: registered */
+	bool			forget;		/* its buffer, when the batch is out */
 };
 
 enum slot_state { SLOT_FREE, SLOT_READING, SLOT_STALE, SLOT_READY, SLOT_SENDING };
@@ -112,6 +119,7 @@ struct failure {
 struct kept {
 	uint64_t	epoch;
 	uint64_t	stored;
+	uint64_t	failed;		/* stores that could not be done */
 };
 
 struct vgpu_mirror {
@@ -146,14 +154,14 @@ struct vgpu_mirror {
 	struct vgpu_app_job		store_job;
 	uint8_t				*store_bytes;
 	bool				storing;	/* the job is under way: nothing is taken */
-	bool				store_failed;	/* since the connection began */
 	struct failure			failures[FAILURES_MAX];
 	unsigned int			nfailures;
 	uint64_t			told_stored;
 
 	/* worker */
 	struct vgpu_pull		*pulls;		/* not done, by number */
-	struct vgpu_store		*stores;	/* not done, by number */
+	struct vgpu_store		*stores, **last_store;	/* not done, by number */
+	struct vgpu_store		*unsent;	/* the first of those */
 	uint64_t			pull_last, store_last;	/* numbers given out */
 	uint64_t			store_sent, store_done;
 	uint64_t			*forgets;
@@ -196,6 +204,8 @@ bool bulk_pending(const struct vgpu_mirror *m);
 bool bulk_ready(const struct vgpu_mirror *m);
 /* The connection is gone. */
 void bulk_detach(struct vgpu_mirror *m);
+/* Client: a store that failed before this connection is the session's end. */
+void bulk_check_failed(struct vgpu_mirror *m);
 /* The other side said what it has. 0 or -EPROTO. */
 int bulk_stored(struct vgpu_mirror *m, uint64_t stored);
 int bulk_resume(struct vgpu_mirror *m, uint64_t stored);
