@@ -237,6 +237,16 @@ TEST(good)
 	vgpu_tls_close(client);
 }
 
+/* As vgpu_tls_recheck(): what was shown there. */
+static const char *recheck(struct vgpu_tls *tls, const struct vgpu_stream *s)
+{
+	struct vgpu_certificate *shown = vgpu_stream_certificate(s);
+	const char *wrong = shown ? vgpu_tls_recheck(tls, shown) : "no certificate";
+
+	vgpu_certificate_put(shown);
+	return wrong;
+}
+
 TEST(identity)
 {
 	struct vgpu_tls *server = open_host("gpu1", "ours.ca", NULL, true);
@@ -254,7 +264,7 @@ TEST(identity)
 	vgpu_stream_identity(p.client, &again);
 	CHECK(!strcmp(again.name, "gpu1"));
 	CHECK(strcmp(again.fingerprint, id.fingerprint));
-	CHECK(!vgpu_tls_recheck(server, p.server));
+	CHECK(!recheck(server, p.server));
 	pair_close(&p);
 	vgpu_tls_close(server);
 }
@@ -333,15 +343,19 @@ TEST(expires)
 	struct vgpu_tls *listed = open_host("gpu1", "ours.ca", "late.crl", true);
 	struct vgpu_tls *late = open_host("late", "ours.ca", NULL, false);
 	struct vgpu_tls *node = open_host("node1", "ours.ca", NULL, false);
+	struct vgpu_certificate *shown;
 	int server_err, client_err;
 	struct pair p;
 
 	start(&p, server, late, "gpu1", &server_err, &client_err);
-	CHECK(!server_err && !client_err && !vgpu_tls_recheck(server, p.server));
+	CHECK(!server_err && !client_err && !recheck(server, p.server));
 	passed = 2 * HOUR;
-	expect("recheck", 0, 0, vgpu_tls_recheck(server, p.server) ?: "nothing",
-	       "certificate \"CN=late\" expired at 20");
+	shown = vgpu_stream_certificate(p.server);
 	pair_close(&p);
+	/* the connection is no more */
+	expect("recheck", 0, 0, vgpu_tls_recheck(server, shown) ?: "nothing",
+	       "certificate \"CN=late\" expired at 20");
+	vgpu_certificate_put(shown);
 	refuse(server, late, "gpu1", "certificate \"CN=late\" expired at 20",
 	       "refuses our certificate \"CN=late\": it, or");
 	refuse(listed, node, "gpu1", "the revocation list of \"CN=vgpu authority ",
@@ -363,7 +377,7 @@ TEST(reload)
 	server = open_host("gpu1", "ours.ca", "now.crl", true);
 	start(&p, server, client, "gpu1", &server_err, &client_err);
 	CHECK(!server_err && !client_err);
-	CHECK(!vgpu_tls_recheck(server, p.server));
+	CHECK(!recheck(server, p.server));
 	/* what cannot be read changes nothing */
 	certs_write(certs_path("now.crl"), "rubbish\n");
 	CHECK_EQ(vgpu_tls_reload(server, why, sizeof(why)), -EINVAL);
@@ -371,7 +385,7 @@ TEST(reload)
 	accept_pair(server, client, "gpu1");
 	certs_list(&ours, "now", &node2, time(NULL) + DAY);
 	CHECK_EQ(vgpu_tls_reload(server, why, sizeof(why)), 0);
-	expect("recheck", 0, 0, vgpu_tls_recheck(server, p.server) ?: "nothing",
+	expect("recheck", 0, 0, recheck(server, p.server) ?: "nothing",
 	       "certificate \"CN=node2\" has been revoked");
 	refuse(server, client, "gpu1", "has been revoked", "it has been revoked");
 	/* the connection itself is not the worse for it */
@@ -507,7 +521,7 @@ TEST(session_key)
 	start(&p, server, client, NULL, &server_err, &client_err);
 	vgpu_stream_identity(p.server, &id);
 	CHECK(!id.name[0] && !id.fingerprint[0]);
-	CHECK(vgpu_tls_recheck(server, p.server));
+	CHECK(!vgpu_stream_certificate(p.server));
 	pair_close(&p);
 	vgpu_tls_close(client);
 	client = open_key(id1, secret2, false);

@@ -89,8 +89,15 @@ struct vgpu_identity {
 	char	fingerprint[65];
 };
 void vgpu_stream_identity(const struct vgpu_stream *s, struct vgpu_identity *id);
-/* Is that certificate still good by what @tls has read last? NULL, or why not. */
-const char *vgpu_tls_recheck(struct vgpu_tls *tls, const struct vgpu_stream *s);
+/*
+ * That certificate, to be checked again when the connection may be no more; a
+ * reference of the caller's. NULL: there is none, or no memory. One thread has it.
+ */
+struct vgpu_certificate *vgpu_stream_certificate(const struct vgpu_stream *s);
+struct vgpu_certificate *vgpu_certificate_get(struct vgpu_certificate *c);
+void vgpu_certificate_put(struct vgpu_certificate *c);	/* NULL is nothing */
+/* Is it still good by what @tls has read last? NULL, or why not. */
+const char *vgpu_tls_recheck(struct vgpu_tls *tls, const struct vgpu_certificate *c);
 
 /* ---- addresses (address.c) ---- */
 

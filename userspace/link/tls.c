@@ -306,23 +306,59 @@ int vgpu_tls_reload(struct vgpu_tls *tls, char *why, size_t room)
 	return 0;
 }
 
-const char *vgpu_tls_recheck(struct vgpu_tls *tls, const struct vgpu_stream *s)
+/* ---- certificates that were shown ---- */
+
+struct vgpu_certificate {
+	unsigned int	references;
+	X509		*cert;
+	STACK_OF(X509)	*chain;
+	char		host[256];	/* that it must be of; empty: any */
+};
+
+struct vgpu_certificate *vgpu_stream_certificate(const struct vgpu_stream *s)
 {
-	SSL *ssl = s->secure ? s->secure->ssl : NULL;
-	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
-	X509_STORE_CTX *c = cert ? X509_STORE_CTX_new() : NULL;
+	X509 *cert = s->secure ? SSL_get0_peer_certificate(s->secure->ssl) : NULL;
+	struct vgpu_certificate *c = cert ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c)
+		return NULL;
+	c->references = 1;
+	c->chain = X509_chain_up_ref(SSL_get_peer_cert_chain(s->secure->ssl));
+	snprintf(c->host, sizeof(c->host), "%s", s->secure->host);
+	X509_up_ref(cert);
+	c->cert = cert;
+	return c;
+}
+
+struct vgpu_certificate *vgpu_certificate_get(struct vgpu_certificate *c)
+{
+	if (c)
+		c->references++;
+	return c;
+}
+
+void vgpu_certificate_put(struct vgpu_certificate *c)
+{
+	if (!c || --c->references)
+		return;
+	sk_X509_pop_free(c->chain, X509_free);
+	X509_free(c->cert);
+	free(c);
+}
+
+const char *vgpu_tls_recheck(struct vgpu_tls *tls, const struct vgpu_certificate *shown)
+{
+	X509_STORE_CTX *c = X509_STORE_CTX_new();
 	bool good = false;
 
-	if (!cert)
-		return "it has no certificate";
 	snprintf(tls->why, sizeof(tls->why), "%s", strerror(ENOMEM));
-	if (c && X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(tls->context), cert,
-				     SSL_get_peer_cert_chain(ssl)) &&
+	if (c && X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(tls->context), shown->cert,
+				     shown->chain) &&
 	    X509_STORE_CTX_set_default(c, tls->server ? "ssl_client" : "ssl_server")) {
 		good = X509_verify_cert(c) == 1;
 		if (!good)
-			vgpu_certificate_trouble(c, tls->server ? NULL : s->secure->host,
-						 tls->why, sizeof(tls->why));
+			vgpu_certificate_trouble(c, tls->server ? NULL : shown->host, tls->why,
+						 sizeof(tls->why));
 	}
 	X509_STORE_CTX_free(c);
 	ERR_clear_error();

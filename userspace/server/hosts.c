@@ -31,6 +31,7 @@ static void host_free(struct vgpu_host *h)
 	s->nhosts -= h->greeted;
 	s->nstrangers -= !h->greeted;
 	vgpu_control_channel_close(h->channel);
+	vgpu_certificate_put(h->certificate);
 	free(h);
 }
 
@@ -122,16 +123,19 @@ static void say_hello(struct vgpu_host *h)
 }
 
 /* A certificate counts, wherever it is used; without one, the address. */
-static void identify(struct vgpu_host *h)
+static bool identify(struct vgpu_host *h)
 {
+	const struct vgpu_stream *stream = vgpu_control_channel_stream(h->channel);
 	char *port = strrchr(h->address, ':');
 
-	vgpu_stream_identity(vgpu_control_channel_stream(h->channel), &h->identity);
+	vgpu_stream_identity(stream, &h->identity);
+	h->certificate = vgpu_stream_certificate(stream);
 	if (*h->identity.fingerprint)
 		snprintf(h->key, sizeof(h->key), "%s", h->identity.fingerprint);
 	else
 		snprintf(h->key, sizeof(h->key), "%.*s",
 			 port ? (int)(port - h->address) : (int)sizeof(h->address), h->address);
+	return h->plain || h->certificate;
 }
 
 static unsigned hosts_of(const struct vgpu_server *s, const char *key, struct vgpu_host **oldest)
@@ -170,7 +174,8 @@ static const char *greet(struct vgpu_host *h, const struct vgpu_control *m)
 
 	if (m->type != VGPU_CONTROL_HELLO)
 		return "its first message was no hello";
-	identify(h);
+	if (!identify(h))
+		return strerror(ENOMEM);
 	say_hello(h);
 	if (m->hello.version != VGPU_WIRE_VERSION)
 		return "the two hosts have versions of vgpu that do not go together";
@@ -271,16 +276,17 @@ void vgpu_hosts_recheck(struct vgpu_server *s)
 {
 	struct vgpu_host *h, *next;
 
+	vgpu_remote_recheck(s);
 	for (h = TAILQ_FIRST(&s->hosts); h; h = next) {
-		struct vgpu_stream *stream = vgpu_control_channel_stream(h->channel);
-		const char *why = h->plain ? NULL : vgpu_tls_recheck(s->tls, stream);
+		const char *why = h->certificate ? vgpu_tls_recheck(s->tls, h->certificate) : NULL;
 
 		next = TAILQ_NEXT(h, link);
-		if (!why)
-			continue;
-		vgpu_remote_revoke(h, why);
-		host_drop(h, why);
+		if (why)
+			host_drop(h, why);
 	}
+	/* They may have shown theirs already, to what was read before. Honest ones come again. */
+	while (!TAILQ_EMPTY(&s->strangers))
+		host_drop(TAILQ_FIRST(&s->strangers), "the certificates were read again");
 }
 
 int64_t vgpu_hosts_tick(struct vgpu_server *s, int64_t now)

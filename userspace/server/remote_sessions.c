@@ -132,20 +132,23 @@ static void remote_free(struct vgpu_server *s, struct vgpu_remote_session *r)
 {
 	if (r->link >= 0)
 		close(r->link);
+	vgpu_certificate_put(r->certificate);
 	s->slots[r->slot] = 0;
 	explicit_bzero(r->secret, sizeof(r->secret));
 	free(r);
 }
 
-/* There is a slot for each session that may be. */
+/*
+ * There is a slot for each session that may be. One that was used is used again as
+ * late as can be: a process that its worker left would have the user of the next.
+ */
 static unsigned take_slot(struct vgpu_server *s)
 {
-	unsigned i = 0;
-
-	while (s->slots[i])
-		i++;
-	s->slots[i] = 1;
-	return i;
+	do
+		s->last_slot = (s->last_slot + 1) % (s->o->max_sessions + 1);
+	while (s->slots[s->last_slot]);
+	s->slots[s->last_slot] = 1;
+	return s->last_slot;
 }
 
 static struct vgpu_remote_session *remote_create(struct vgpu_host *h)
@@ -160,6 +163,7 @@ static struct vgpu_remote_session *remote_create(struct vgpu_host *h)
 	r->plain = h->plain;
 	r->deadline = VGPU_NEVER;
 	r->identity = h->identity;
+	r->certificate = vgpu_certificate_get(h->certificate);
 	strcpy(r->key, h->key);
 	strcpy(r->client, h->name);
 	if (getrandom(r->id, sizeof(r->id), 0) == sizeof(r->id) &&
@@ -388,19 +392,28 @@ static void tell_host(struct vgpu_host *h, const struct vgpu_remote_session *r, 
 	vgpu_host_send(h, &m);
 }
 
-void vgpu_remote_revoke(struct vgpu_host *h, const char *why)
+static void end_revoked(struct vgpu_session *p, const char *why)
 {
-	struct vgpu_session *p;
 	char text[VGPU_BYE_TEXT];
 
 	snprintf(text, sizeof(text), "the client's certificate is not good any more: %s", why);
-	LIST_FOREACH(p, &h->server->sessions, link) {
-		if (!p->remote || p->remote->host != h)
-			continue;
-		vgpu_remote_end(p, text);
-		/* Now, since the connection does not live until the worker has ended. */
-		tell_host(h, p->remote, text);
-		p->remote->host = NULL;
+	vgpu_remote_end(p, text);
+	/* Now, since the connection does not live until the worker has ended. */
+	if (p->remote->host)
+		tell_host(p->remote->host, p->remote, text);
+	p->remote->host = NULL;
+}
+
+void vgpu_remote_recheck(struct vgpu_server *s)
+{
+	struct vgpu_session *p;
+
+	LIST_FOREACH(p, &s->sessions, link) {
+		const char *why = p->remote && p->remote->certificate ?
+			vgpu_tls_recheck(s->tls, p->remote->certificate) : NULL;
+
+		if (why)
+			end_revoked(p, why);
 	}
 }
 

@@ -40,6 +40,7 @@ struct vgpu_remote_session {
 	int64_t			deadline;	/* of LOST and ENDING */
 	unsigned		slot;		/* its worker's user */
 	struct vgpu_identity	identity;
+	struct vgpu_certificate	*certificate;	/* NULL: plain */
 	char			key[80];	/* of the client, see struct vgpu_host */
 	char			client[160];	/* for people */
 	char			end[VGPU_BYE_TEXT];	/* why, if it was us */
@@ -87,7 +88,8 @@ struct vgpu_server {
 	/* sessions.c */
 	LIST_HEAD(, vgpu_session) sessions;
 	unsigned		count, refusals;	/* that run; that are refused */
-	uint8_t			*slots;		/* max_sessions: taken? */
+	uint8_t			*slots;		/* max_sessions + 1: taken? */
+	unsigned		last_slot;
 	/* guests.c, those that came first at the head */
 	struct vgpu_guests	guests;
 	unsigned		nguests;
@@ -146,6 +148,7 @@ struct vgpu_host {
 	int64_t			deadline;	/* of the hello */
 	uint8_t			nonce[VGPU_NONCE];
 	struct vgpu_identity	identity;
+	struct vgpu_certificate	*certificate;	/* greeted; NULL: plain */
 	char			key[80];	/* whose limits count: certificate, or address */
 	char			address[64];
 	char			name[160];	/* as it calls itself, and its address */
@@ -170,9 +173,10 @@ void vgpu_remote_adopt(struct vgpu_host *h, const struct vgpu_control *m,
 void vgpu_remote_close(struct vgpu_host *h, const uint8_t *id);
 /* A connection for a session: NULL, or why not. @fd stays the caller's. */
 const char *vgpu_remote_attach(struct vgpu_server *s, const struct vgpu_preface *p, int fd);
-/* Its sessions, how many: they wait for another one, or end because of @why. */
+/* Its sessions, how many: they wait for another one. */
 unsigned vgpu_remote_orphan(struct vgpu_host *h);
-void vgpu_remote_revoke(struct vgpu_host *h, const char *why);
+/* The certificates were read anew: sessions of those that are not good any more end. */
+void vgpu_remote_recheck(struct vgpu_server *s);
 /* Have the worker end, and say @why. */
 void vgpu_remote_end(struct vgpu_session *session, const char *why);
 /* The worker has ended, as @how says: tell, and free what a remote session has. */

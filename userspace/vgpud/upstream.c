@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* See upstream.h. Down -> dialing -> connecting -> greeting -> up, and from each to down. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -65,6 +66,8 @@ static void fall(struct vgpu_upstream *u, const char *why, bool refused)
 	u->state = UPSTREAM_IDLE;
 	u->refused = refused;
 	vgpu_timer_set(&u->vgpud->loop, &u->timer, u->backoff);
+	if (!vgpu_timer_is_set(&u->missed))
+		vgpu_timer_set(&u->vgpud->loop, &u->missed, u->vgpud->config->grace * 1000ll);
 	u->backoff = u->backoff * 2 < BACKOFF_LAST ? u->backoff * 2 : BACKOFF_LAST;
 	vgpu_sessions_down(u, silent && vgpu_now() - u->heard > PONG_MS * MS);
 }
@@ -82,6 +85,7 @@ static void say_hello(struct vgpu_upstream *u)
 
 static void rise(struct vgpu_upstream *u, const struct vgpu_control *m)
 {
+	vgpu_address_peer(u->watch.fd, u->peer, sizeof(u->peer));
 	u->known = true;
 	u->grace = m->hello.grace;
 	memcpy(u->nonce, m->hello.nonce, sizeof(u->nonce));
@@ -96,6 +100,7 @@ static void rise(struct vgpu_upstream *u, const struct vgpu_control *m)
 	u->backoff = BACKOFF_FIRST;
 	u->error[0] = u->logged[0] = 0;
 	vgpu_timer_cancel(&u->timer);
+	vgpu_timer_cancel(&u->missed);
 	vgpu_log("server %s (%s): connected by %s to %s, %u GPU%s", u->config->name,
 		 u->config->address, vgpu_upstream_link(u), m->hello.host[0] ? m->hello.host : "?",
 		 u->ngpus, u->ngpus == 1 ? "" : "s");
@@ -186,7 +191,6 @@ static void begin_greeting(struct vgpu_upstream *u)
 	int fd = u->socket, err;
 
 	vgpu_watch_remove(&u->watch);
-	vgpu_address_peer(fd, u->peer, sizeof(u->peer));
 	err = send_preface(fd, u->config->plain);
 	if (!err)
 		err = make_control(u);
@@ -206,9 +210,12 @@ static void begin_greeting(struct vgpu_upstream *u)
 
 int vgpu_connected(int fd)
 {
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	socklen_t length = sizeof(int);
 	int err = 0;
 
+	if (!poll(&p, 1, 0))
+		return -EAGAIN;
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) ? -errno : -err;
 }
 
@@ -217,6 +224,8 @@ static void on_connected(struct vgpu_watch *w, uint32_t events)
 	struct vgpu_upstream *u = vgpu_container(w, struct vgpu_upstream, watch);
 	int err = vgpu_connected(u->socket);
 
+	if (err == -EAGAIN)
+		return;
 	if (err)
 		fall(u, strerror(-err), false);
 	else
@@ -285,6 +294,20 @@ static void on_timer(struct vgpu_timer *t)
 	}
 }
 
+/*
+ * A session can do without the control connection, and whom it is with cannot be
+ * known then. The server gives it up as well.
+ */
+static void on_missed(struct vgpu_timer *t)
+{
+	struct vgpu_upstream *u = vgpu_container(t, struct vgpu_upstream, missed);
+	char why[sizeof(u->error) + 160];
+
+	snprintf(why, sizeof(why), "server %s was not reached again within the grace period: %s",
+		 u->config->name, u->error);
+	vgpu_sessions_end(u, why);
+}
+
 /* ---- alive? ---- */
 
 static void on_ping(struct vgpu_timer *t)
@@ -327,6 +350,7 @@ void vgpu_upstream_start(struct vgpu_upstream *u, struct vgpud *d, unsigned inde
 	u->backoff = BACKOFF_FIRST;
 	u->timer.due = on_timer;
 	u->ping.due = on_ping;
+	u->missed.due = on_missed;
 	if (u->config->certificate[0])
 		strcpy(u->host, u->config->certificate);
 	else
@@ -337,8 +361,10 @@ void vgpu_upstream_start(struct vgpu_upstream *u, struct vgpud *d, unsigned inde
 void vgpu_upstream_stop(struct vgpu_upstream *u)
 {
 	/* It may never have been started. */
-	if (u->vgpud)
-		release(u);
+	if (!u->vgpud)
+		return;
+	release(u);
+	vgpu_timer_cancel(&u->missed);
 }
 
 void vgpu_upstream_hurry(struct vgpu_upstream *u)
@@ -362,11 +388,19 @@ void vgpu_upstream_send(struct vgpu_upstream *u, const struct vgpu_control *m)
 
 void vgpu_upstream_recheck(struct vgpu_upstream *u)
 {
+	struct vgpu_certificate *shown;
 	const char *why;
 
-	if (u->config->plain || u->state != UPSTREAM_UP)
+	if (u->config->plain)
 		return;
-	why = vgpu_tls_recheck(u->vgpud->tls, vgpu_control_channel_stream(u->control));
+	/* It may have been checked already, by what was read before. */
+	if (u->state == UPSTREAM_GREETING)
+		fall(u, "the certificates were read again", false);
+	if (u->state != UPSTREAM_UP)
+		return;
+	shown = vgpu_stream_certificate(vgpu_control_channel_stream(u->control));
+	why = shown ? vgpu_tls_recheck(u->vgpud->tls, shown) : strerror(ENOMEM);
+	vgpu_certificate_put(shown);
 	if (!why)
 		return;
 	vgpu_sessions_end(u, why);

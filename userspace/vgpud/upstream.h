@@ -37,6 +37,7 @@ struct vgpu_upstream {
 	bool			broken;		/* it cannot be sent on */
 	struct vgpu_timer	timer;		/* the state takes too long; IDLE: try again */
 	struct vgpu_timer	ping;
+	struct vgpu_timer	missed;		/* it has been down for too long */
 	unsigned		backoff;	/* ms */
 
 	char			error[512];	/* why it is not up; empty: it is */
@@ -83,7 +84,7 @@ void vgpu_upstream_watched(struct vgpu_upstream *u);
 /* "tls", "ktls", "tcp"; empty: there is no connection. */
 const char *vgpu_upstream_link(const struct vgpu_upstream *u);
 
-/* Did connect() of the writable @fd succeed? 0 or -errno. */
+/* Did connect() of @fd succeed? 0; -EAGAIN: it is under way, this was another's event; -errno. */
 int vgpu_connected(int fd);
 
 #endif /* VGPU_VGPUD_UPSTREAM_H */
