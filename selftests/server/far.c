@@ -314,7 +314,11 @@ static bool begin(bool plain, unsigned int grace)
 
 static void end(void)
 {
+	int told = atomic_load(&t.ended);
+
 	vgpu_channel_close(t.worker);
+	/* an end that the worker brings about itself is not told to it */
+	CHECK_EQ(atomic_load(&t.ended), told);
 	stop_daemon();
 	if (t.job)
 		job_run();

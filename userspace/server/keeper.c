@@ -56,7 +56,10 @@ static int descriptor_of(struct msghdr *h)
 	return fd;
 }
 
-/* 1: a message, and the descriptor that came along or -1; 0: the end; -errno. */
+/*
+ * 1: a message, and the descriptor that came along or -1, also if this process has
+ * no room for it; 0: the end; -errno.
+ */
 static int receive_message(int server, struct vgpu_session_message *m, int *fd)
 {
 	struct iovec iov = { m, sizeof(*m) };
@@ -71,7 +74,7 @@ static int receive_message(int server, struct vgpu_session_message *m, int *fd)
 	if (n < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	*fd = descriptor_of(&h);
-	if (n == sizeof(*m) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (n == sizeof(*m) && !(h.msg_flags & MSG_TRUNC))
 		return 1;
 	if (*fd >= 0)
 		close(*fd);
@@ -128,7 +131,7 @@ static void take_connection(struct keeper *k, const struct vgpu_session_message 
 	int err;
 
 	drop_next(k);
-	err = make_stream(k, fd, m->flags & VGPU_PREFACE_PLAIN);
+	err = fd < 0 ? -EMFILE : make_stream(k, fd, m->flags & VGPU_PREFACE_PLAIN);
 	if (err) {
 		k->next = NULL;
 		vgpu_log("worker %d: no use of a connection: %s", (int)getpid(), strerror(-err));
@@ -201,28 +204,33 @@ static void end(struct keeper *k, enum vgpu_worker_end how, const char *why)
 	vgpu_far_unlock(k->r);
 }
 
+static void take_message(struct keeper *k, struct vgpu_session_message *m, int fd)
+{
+	m->text[sizeof(m->text) - 1] = 0;
+	if (m->kind == VGPU_SESSION_ATTACH) {
+		take_connection(k, m, fd);
+		return;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (m->kind == VGPU_SESSION_END)
+		vgpu_far_goodbye(k->r, m->text);
+	else
+		end(k, VGPU_END_INTERNAL, "the server says what makes no sense");
+}
+
 static void server_said(struct keeper *k)
 {
 	struct vgpu_session_message m;
 	int fd, n = receive_message(k->r->server, &m, &fd);
 
-	if (n == -EAGAIN || n == -EINTR)
-		return;
-	if (n <= 0) {
+	if (!n)
 		vgpu_far_goodbye(k->r, "the server has ended");
-		return;
-	}
-	if (m.kind == VGPU_SESSION_ATTACH && fd >= 0) {
-		take_connection(k, &m, fd);
-		return;
-	}
-	if (fd >= 0)
-		close(fd);
-	m.text[sizeof(m.text) - 1] = 0;
-	if (m.kind == VGPU_SESSION_END)
-		vgpu_far_goodbye(k->r, m.text);
-	else
+	else if (n == -EPROTO)
 		end(k, VGPU_END_INTERNAL, "the server says what makes no sense");
+	else if (n > 0)
+		take_message(k, &m, fd);
+	/* Else there is nothing, or no memory for it now. */
 }
 
 /*
@@ -247,7 +255,8 @@ static void look_after(struct keeper *k)
 	else if (k->until == NEVER)
 		k->until = now_ns() + r->grace * NS;
 	vgpu_far_unlock(r);
-	if (gone && now_ns() >= k->until)
+	/* One that is being established may still become it. */
+	if (gone && !k->next && now_ns() >= k->until)
 		end(k, VGPU_END_CLIENT_LEFT, "the client did not come back");
 }
 
@@ -269,7 +278,7 @@ static int time_left(const struct keeper *k)
 {
 	int64_t until = k->until, left;
 
-	if (k->next && k->next_until < until)
+	if (k->next)
 		until = k->next_until;
 	if (until == NEVER)
 		return -1;

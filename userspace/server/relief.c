@@ -108,6 +108,12 @@ static void pause_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
+/* Over the network a record may have to be received first. */
+static bool pending(void *channel)
+{
+	return vgpu_record_pending(channel);
+}
+
 static void *relief_run(void *arg)
 {
 	static _Alignas(8) uint8_t buf[VGPU_REQUEST_MAX];
@@ -119,7 +125,7 @@ static void *relief_run(void *arg)
 	for (;;) {
 		while (!r->ndue)
 			pthread_cond_wait(&r->due, &r->lock);
-		if (r->turns == turns && vgpu_record_pending(w->channel)) {
+		if (r->turns == turns && !vgpu_channel_wait(w->channel, pending, w->channel, 0)) {
 			take_over(w, r, buf);
 			vgpu_channel_kick(w->channel);
 		}

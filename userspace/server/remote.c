@@ -94,6 +94,9 @@ bool vgpu_far_take(struct vgpu_far *r)
 	/* What the client does not have is sent again by whoever gives the lock back. */
 	if (!resumed && vgpu_mirror_resumed(r->mirror))
 		atomic_store(&r->wanted, true);
+	/* Room for pulls that had to wait, say. */
+	if (n > 0 && vgpu_mirror_pending(r->mirror))
+		atomic_store(&r->wanted, true);
 	/* Bytes that this call left where poll(2) does not see them are for the next. */
 	r->moved |= n != 0;
 	return n > 0;
@@ -198,12 +201,13 @@ static int wait_event(struct vgpu_far *r, int64_t deadline)
 }
 
 /* Whoever called is told by what this returns: nobody need be woken for what moved. */
-static int take_asleep(struct vgpu_far *r)
+static int take_asleep(struct vgpu_far *r, bool came)
 {
 	bool moved, over;
 
 	vgpu_far_lock(r);
-	vgpu_far_take(r);
+	if (came || vgpu_mirror_has_input(r->mirror))
+		vgpu_far_take(r);
 	moved = r->moved;
 	r->moved = false;
 	over = r->over;
@@ -212,18 +216,18 @@ static int take_asleep(struct vgpu_far *r)
 }
 
 /*
- * First what is there already: bytes that TLS has read are not seen by epoll(7). A
- * poke is an edge, and need not be read away.
+ * First what epoll(7) does not see: bytes that TLS or the mirror has read. A poke is
+ * an edge, and need not be read away.
  */
 static int sleep_on(void *arg, int64_t deadline)
 {
 	struct vgpu_far *r = arg;
-	int n = take_asleep(r), events;
+	int n = take_asleep(r, false), events;
 
 	if (n)
 		return n < 0 ? n : 0;
 	events = wait_event(r, deadline);
-	n = take_asleep(r);
+	n = take_asleep(r, true);
 	if (n < 0)
 		return n;
 	return n || events ? 0 : -ETIMEDOUT;
@@ -554,6 +558,9 @@ static void close_remote(void *arg)
 	struct vgpu_far *r = arg;
 
 	if (r->keeps) {
+		vgpu_far_lock(r);
+		r->ended = NULL;	/* it is by act of ours */
+		vgpu_far_unlock(r);
 		vgpu_far_goodbye(r, "the worker ended the session");
 		pthread_join(r->keeper, NULL);
 		close(r->server);
