@@ -91,10 +91,16 @@ class Gone:
                 os.kill(pid, signal.SIGCONT)
             self.workers_end()
 
+    def start_connected(self, *words):
+        """A program, in the midst of its work, and the proxy."""
+        process, proxy = self.start(*words), self.setup.proxy
+        assert wait_until(proxy.sessions, 30) is not None, "there is no session"
+        time.sleep(0.1)
+        return process, proxy
+
     def for_a_while(self):
         """connections end, and for a while there are no others"""
-        mixed, proxy = self.start("mixed", "150"), self.setup.proxy
-        time.sleep(0.5)
+        mixed, proxy = self.start_connected("mixed", "150")
         proxy.hole(True)
         proxy.cut_control()
         cut = proxy.cut()
@@ -105,9 +111,7 @@ class Gone:
 
     def silent_for_a_while(self):
         """nothing is heard for a while"""
-        mixed, proxy = self.start("mixed", "150"), self.setup.proxy
-        time.sleep(0.5)
-        assert proxy.sessions(), "there is no session"
+        mixed, proxy = self.start_connected("mixed", "150")
         proxy.hole(True)
         time.sleep(WHILE)
         proxy.hole(False)
