@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -456,14 +457,14 @@ TEST(nobody_comes_back_within_the_grace_period)
 {
 	int64_t begin;
 
-	REQUIRE(vgpud_begin(1) && greet());
+	REQUIRE(vgpud_begin(3) && greet());
 	REQUIRE(whole_session() > 0);
 	close(listener);
 	begin = vgpu_now();
 	close(data);
 	hang_up();
 	CHECK_EQ(vgpu_channel_wait(program.channel, never, NULL, WAIT_MS), -EPIPE);
-	CHECK(vgpu_now() - begin > 900000000ll && vgpu_now() - begin < 3000000000ll);
+	CHECK(vgpu_now() - begin > 2900000000ll && vgpu_now() - begin < 8000000000ll);
 	vgpu_channel_close(program.channel);
 	listener = -1;
 	vgpud_end();
@@ -533,6 +534,144 @@ TEST(limits)
 	for (int i = 0; i < 3; i++)
 		CHECK(program_connected(&more[i]) < 0);
 	hang_up();
+}
+
+TEST(one_that_has_ended_makes_place)
+{
+	struct program three[3];
+	struct program more;
+	struct vgpu_control m;
+	int fds[3];
+
+	REQUIRE(vgpud_begin(5) && greet());
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(whole_session() > 0);
+		three[i] = program;
+		fds[i] = data;
+	}
+	REQUIRE(program_start(&more));
+	CHECK_EQ(program_connected(&more), 0);
+	CHECK_EQ(more.answer.status, 46);
+	vgpu_channel_close(more.channel);
+	vgpu_channel_close(three[0].channel);
+	REQUIRE(hear(&m));
+	CHECK_EQ(m.type, VGPU_CONTROL_CLOSE);
+	REQUIRE(whole_session() > 0);
+	CHECK_EQ(program.answer.status, 0);
+	vgpu_channel_close(program.channel);
+	close(data);
+	for (int i = 0; i < 3; i++) {
+		if (i)
+			vgpu_channel_close(three[i].channel);
+		close(fds[i]);
+	}
+	hang_up();
+	vgpud_end();
+}
+
+/* ---- one of many that have something to do ---- */
+
+#define ANSWER	(sizeof(struct vgpu_record) + 8 + sizeof(struct vgpu_answer))
+
+static int noisy[2];
+static uint64_t noise_read;
+static atomic_bool quiet;
+
+/* Frames that say nothing new, so that vgpud looks at these sessions all the time. */
+static void *make_noise(void *arg)
+{
+	struct {
+		struct vgpu_frame	f;
+		struct vgpu_publish	p;
+	} m = {
+		.f = { .length = sizeof(m.p), .type = VGPU_FRAME_PUBLISH },
+		.p = { .tail = { ANSWER }, .head = { noise_read } },
+	};
+
+	while (!atomic_load(&quiet)) {
+		for (int i = 0; i < 2; i++)
+			if (send(noisy[i], &m, sizeof(m), MSG_NOSIGNAL) != sizeof(m))
+				return "a connection ended";
+		poll(NULL, 0, 0);
+	}
+	return NULL;
+}
+
+/* Four bytes for the program's memory, and a record that says so, in one piece. */
+static bool store_and_tell(uint64_t number, uint64_t read, const void *to, uint32_t value)
+{
+	struct {
+		struct vgpu_frame	store;
+		struct vgpu_store_wire	place;
+		uint32_t		value;
+		struct vgpu_frame	put;
+		struct vgpu_record	record;
+		struct vgpu_frame	publish;
+		struct vgpu_publish	positions;
+	} __attribute__((packed)) m = {
+		.store = {
+			.length = sizeof(m.place) + sizeof(m.value), .type = VGPU_FRAME_STORE,
+			.at = number,
+		},
+		.place.place.offset = (uintptr_t)to,
+		.value = value,
+		.put = {
+			.length = sizeof(m.record), .type = VGPU_FRAME_PUT,
+			.lane = VGPU_LANE_RECORDS, .at = ANSWER + (number - 1) * sizeof(m.record),
+		},
+		.record = { .length = sizeof(m.record), .opcode = 77, .seq = number + 1 },
+		.publish = { .length = sizeof(m.positions), .type = VGPU_FRAME_PUBLISH },
+		.positions = {
+			.tail = { ANSWER + number * sizeof(m.record) }, .head = { read },
+		},
+	};
+
+	return send(data, &m, sizeof(m), MSG_NOSIGNAL) == sizeof(m);
+}
+
+static bool record_there(void *arg)
+{
+	return vgpu_record_pending(arg);
+}
+
+TEST(a_store_and_its_record_come_in_one_piece)
+{
+	struct program three[3];
+	uint8_t record[64];
+	pthread_t noise;
+	uint32_t stored = 0;
+	void *wrong;
+	ssize_t n = 0;
+	int fds[3];
+
+	REQUIRE(vgpud_begin(5) && greet());
+	for (int i = 0; i < 3; i++) {
+		n = whole_session();
+		REQUIRE(n > 0);
+		three[i] = program;
+		fds[i] = data;
+	}
+	noise_read = n;
+	noisy[0] = fds[0];
+	noisy[1] = fds[1];
+	REQUIRE(!pthread_create(&noise, NULL, make_noise, NULL));
+	for (uint32_t k = 1; k <= 200 && !test_failures; k++) {
+		REQUIRE(store_and_tell(k, n, &stored, k));
+		CHECK_EQ(vgpu_channel_wait(program.channel, record_there, program.channel,
+					   WAIT_MS), 0);
+		CHECK_EQ(vgpu_record_receive(program.channel, record, sizeof(record)),
+			 sizeof(struct vgpu_record));
+		CHECK_EQ(stored, k);
+	}
+	atomic_store(&quiet, true);
+	pthread_join(noise, &wrong);
+	CHECK(!wrong);
+	for (int i = 0; i < 3; i++) {
+		vgpu_channel_close(three[i].channel);
+		close(fds[i]);
+	}
+	hang_up();
+	vgpud_end();
 }
 
 int main(int argc, char **argv)

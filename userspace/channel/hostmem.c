@@ -108,6 +108,35 @@ static int claim(struct socket_channel *s, uint64_t handle, size_t size)
 	return err;
 }
 
+static int take(struct socket_channel *s, struct unclaimed *u)
+{
+	int err;
+
+	pthread_mutex_lock(&s->unclaimed_lock);
+	err = s->unclaimed_count ? 0 : receive(s);
+	if (!err)
+		*u = s->unclaimed[--s->unclaimed_count];
+	pthread_mutex_unlock(&s->unclaimed_lock);
+	return err;
+}
+
+int vgpu_socket_hostmem_take(struct vgpu_channel *ch, uint64_t *handle, uint64_t *size,
+			     void **addr)
+{
+	struct unclaimed u;
+	int err = take(to_socket(ch), &u);
+
+	if (err)
+		return err == -EAGAIN ? 0 : err;
+	err = vgpu_memory_check(u.fd, u.size);
+	if (!err)
+		err = vgpu_memory_map_hostmem(u.fd, 0, u.size, NULL, addr);
+	close(u.fd);
+	*handle = u.handle;
+	*size = u.size;
+	return err ? err : 1;
+}
+
 int vgpu_socket_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 			    void *hint, void **addr)
 {

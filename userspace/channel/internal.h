@@ -45,6 +45,9 @@ struct channel_ops {
 	void (*hostmem_forget)(struct vgpu_channel *ch, uint64_t handle);
 	int (*hostmem_map)(struct vgpu_channel *ch, uint64_t handle, size_t size,
 			   void *hint, void **addr);
+	/* vgpu_relay_hostmem(). NULL: nothing is announced. */
+	int (*hostmem_take)(struct vgpu_channel *ch, uint64_t *handle, uint64_t *size,
+			    void **addr);
 	/* Of the app's memory, which app_copy may reach. NULL: it may reach all. */
 	int (*appmem_register)(struct vgpu_channel *ch, uint64_t addr, size_t size);
 	int (*appmem_unregister)(struct vgpu_channel *ch, uint64_t addr, size_t size);

@@ -74,9 +74,14 @@ int vgpu_relay_take_bells(struct vgpu_channel *ch)
 {
 	int err = ring_get(ch->lost) ? -EPIPE : ch->ops->take_bells(ch);
 
-	if (err)
+	if (err < 0)
 		ring_set(ch->lost, true);
 	return err;
+}
+
+int vgpu_relay_hostmem(struct vgpu_channel *ch, uint64_t *handle, uint64_t *size, void **at)
+{
+	return ch->ops->hostmem_take ? ch->ops->hostmem_take(ch, handle, size, at) : 0;
 }
 
 /* Values only grow, so that one that was rung for is never waited with again. */

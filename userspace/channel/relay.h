@@ -39,8 +39,18 @@ int vgpu_relay_accept(struct vgpu_channel **out, int fd, int timeout_ms);
  * is gone. (The module's bells are counted: a bell stays until it was taken.)
  */
 int vgpu_relay_fd(const struct vgpu_channel *ch);
-/* Take all bells: 0, also if there are none; -EPIPE: the app is gone. Never waits. */
+/*
+ * Take all bells: 0, also if there are none; 1: buffers were announced as well, see
+ * vgpu_relay_hostmem(); -EPIPE: the app is gone. Never waits.
+ */
 int vgpu_relay_take_bells(struct vgpu_channel *ch);
+
+/*
+ * A page-locked buffer that the app announced over its socket: 1, and it is the
+ * caller's, mapped at *@at, to be unmapped by vgpu_hostmem_unmap(). 0: none was, and
+ * never for the module's. -errno: that one cannot be had, or the channel is lost.
+ */
+int vgpu_relay_hostmem(struct vgpu_channel *ch, uint64_t *handle, uint64_t *size, void **at);
 
 /*
  * Before poll(2): ask for a bell when a tail moves or, with @room, a head as well.

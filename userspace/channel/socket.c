@@ -101,7 +101,7 @@ int vgpu_socket_gather(struct vgpu_channel *ch)
 		return -errno;
 	err = gather(s->gathered, s->our_bell, EPOLLIN | EPOLLET);
 	if (!err)
-		err = gather(s->gathered, s->sock, EPOLLRDHUP);
+		err = gather(s->gathered, s->sock, EPOLLIN | EPOLLRDHUP);
 	return err ? err : gather(s->gathered, s->pidfd, EPOLLIN);
 }
 
@@ -114,12 +114,16 @@ static int take_bells(struct vgpu_channel *ch)
 {
 	struct socket_channel *s = to_socket(ch);
 	struct epoll_event e[3];
-	int n = epoll_wait(s->gathered, e, 3, 0);
+	int n = epoll_wait(s->gathered, e, 3, 0), announced = 0;
 
-	while (n-- > 0)
-		if (e[n].data.fd != s->our_bell)
+	while (n-- > 0) {
+		if (e[n].data.fd == s->our_bell)
+			continue;
+		if (e[n].data.fd == s->pidfd || e[n].events & ~(uint32_t)EPOLLIN)
 			return -EPIPE;
-	return 0;
+		announced = 1;
+	}
+	return announced;
 }
 
 /* ---- life ---- */
@@ -168,6 +172,7 @@ static const struct channel_ops socket_ops = {
 	.take_bells	= take_bells,
 	.hostmem_create	= vgpu_socket_hostmem_create,
 	.hostmem_map	= vgpu_socket_hostmem_map,
+	.hostmem_take	= vgpu_socket_hostmem_take,
 	.app_copy	= vgpu_socket_app_copy,
 	.close		= close_channel,
 	.forget		= forget_channel,

@@ -46,6 +46,8 @@ int vgpu_socket_hostmem_create(struct vgpu_channel *ch, size_t size, void **addr
 			       uint64_t *handle);
 int vgpu_socket_hostmem_map(struct vgpu_channel *ch, uint64_t handle, size_t size,
 			    void *hint, void **addr);
+int vgpu_socket_hostmem_take(struct vgpu_channel *ch, uint64_t *handle, uint64_t *size,
+			     void **addr);
 
 /* appmem.c */
 int vgpu_socket_app_copy(struct vgpu_channel *ch, void *local, uint64_t app_addr,

@@ -44,6 +44,8 @@ void vgpu_attach_again(struct vgpu_client *s, const char *why)
 {
 	snprintf(s->trouble, sizeof(s->trouble), "%s", why);	/* it may be the stream's */
 	vgpu_attach_drop(s);
+	if (vgpu_session_faulty(s))
+		return;
 	vgpu_timer_set(&s->vgpud->loop, &s->attempt, s->backoff);
 	s->backoff = s->backoff * 2 < BACKOFF_LAST ? s->backoff * 2 : BACKOFF_LAST;
 }
@@ -135,6 +137,8 @@ static void on_connected(struct vgpu_watch *w, uint32_t events)
 	struct vgpu_client *s = vgpu_container(w, struct vgpu_client, data);
 	int err = begin_stream(s);
 
+	if (err == -EAGAIN)
+		return;
 	if (err)
 		vgpu_attach_again(s, strerror(-err));
 	else

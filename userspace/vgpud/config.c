@@ -189,11 +189,11 @@ int vgpu_config_read(struct vgpu_config **out, const char *path, char *why, size
 	struct config_parser p = { .why = why, .room = room };
 	int err;
 
+	snprintf(why, room, "%s", strerror(ENOMEM));
 	p.config = malloc(sizeof(*p.config));
 	if (!p.config)
 		return -ENOMEM;
 	*p.config = defaults;
-	snprintf(why, room, "%s", strerror(ENOMEM));
 	err = read_all(&p, path);
 	for (unsigned i = 0; i < p.nfiles; i++)
 		free(p.files[i]);

@@ -33,7 +33,7 @@ static int set_path(void *to, const char *value)
 {
 	if (*value != '/' || !value[1] || !is_printable(value))
 		return -EINVAL;
-	strcpy(to, value);	/* no line is longer than a value may be */
+	strcpy(to, value);
 	return 0;
 }
 
@@ -325,6 +325,9 @@ int config_key(struct config_parser *p, const char *name, const char *value)
 	if (p->section == CONFIG_NONE)
 		return config_wrong(p, &p->here, "\"%s\" is in no section: begin with [daemon], "
 				    "[tls], [server NAME], [device N] or [socket]", name);
+	/* inih's lines are shorter, unless somebody has built it otherwise. */
+	if (strlen(value) >= VGPU_CONFIG_TEXT)
+		return config_wrong(p, &p->here, "the value of %s is too long", name);
 	if (p->section == CONFIG_SOCKET)
 		p->config->socket_place = p->here;
 	for (const struct key *k = s->keys; k->name; k++) {

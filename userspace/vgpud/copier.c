@@ -131,13 +131,17 @@ void vgpu_copier_add(struct vgpu_copier *c, struct vgpu_app_job *job)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void vgpu_copier_hear(struct vgpu_copier *c)
+{
+	eventfd_t count;
+
+	eventfd_read(c->event, &count);
+}
+
 struct vgpu_app_job *vgpu_copier_take(struct vgpu_copier *c)
 {
 	struct vgpu_app_job *job;
-	eventfd_t count;
 
-	/* First: a job that is done after this look rings again. */
-	eventfd_read(c->event, &count);
 	pthread_mutex_lock(&c->lock);
 	job = pop(&c->done);
 	pthread_mutex_unlock(&c->lock);

@@ -18,8 +18,9 @@ struct vgpu_copier;
 int vgpu_copier_create(struct vgpu_copier **out, struct vgpu_channel *ch);
 /* No job may be under way. NULL is nothing. */
 void vgpu_copier_destroy(struct vgpu_copier *c);
-/* Readable when jobs are done: then all of them are to be taken. */
+/* Readable when jobs are done: then it is to be heard, before all of them are taken. */
 int vgpu_copier_fd(const struct vgpu_copier *c);
+void vgpu_copier_hear(struct vgpu_copier *c);
 void vgpu_copier_add(struct vgpu_copier *c, struct vgpu_app_job *job);
 /* A job that is done, or NULL. */
 struct vgpu_app_job *vgpu_copier_take(struct vgpu_copier *c);

@@ -53,7 +53,7 @@ void vgpu_device_decide(const struct vgpu_nl_device *d, const struct vgpu_config
 		return;
 	if (*gpu->name && (!*d->name || another))
 		set_name(change, gpu->name);
-	if (!d->memory || another)
+	if (gpu->memory != d->memory && (!d->memory || another))
 		set_memory(change, gpu->memory);
 }
 

@@ -11,6 +11,8 @@
 
 /* So few are asked for bytes one by one, without epoll(7)'s word that there are some. */
 #define DIRECT	2
+/* Announced buffers that are taken at once: others have a turn. */
+#define ANNOUNCED_MAX	512
 
 /* ---- what the mirror asks for ---- */
 
@@ -21,11 +23,21 @@ static void ring(void *arg, bool head)
 	vgpu_relay_announce(s->channel, head);
 }
 
+/* The program speaks of it: what it announced is in the socket, if not yet read. */
 static void *hostmem(void *arg, uint64_t handle, uint64_t size)
 {
 	struct vgpu_client *s = arg;
 
+	vgpu_flow_take_announced(s);
 	return vgpu_pages_find(&s->pages, s->channel, handle, size);
+}
+
+/* Over the socket; the module's are mapped when they are needed. */
+void vgpu_flow_take_announced(struct vgpu_client *s)
+{
+	for (int turn = 0; turn < ANNOUNCED_MAX; turn++)
+		if (vgpu_pages_take(&s->pages, s->channel) <= 0)
+			break;
 }
 
 /*
@@ -48,6 +60,7 @@ static void on_copied(struct vgpu_watch *w, uint32_t events)
 	struct vgpu_client *s = vgpu_container(w, struct vgpu_client, copied);
 	struct vgpu_app_job *job;
 
+	vgpu_copier_hear(s->copier);
 	while ((job = vgpu_copier_take(s->copier)))
 		vgpu_mirror_copied(s->mirror, job);
 	vgpu_flow_wake(s);
@@ -200,10 +213,13 @@ static int receive(struct vgpu_client *s, bool direct)
 {
 	int got = s->readable || direct ? vgpu_mirror_receive(s->mirror) : 0;
 
-	if (!got)
-		s->readable = false;
-	if (got > 0)
+	if (got > 0) {
+		/* There may be more, and where poll(2) does not see it. */
+		s->readable = true;
 		s->heard = vgpu_now();
+	} else if (vgpu_mirror_takes(s->mirror)) {
+		s->readable = false;
+	}
 	return got;
 }
 

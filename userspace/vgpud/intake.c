@@ -54,6 +54,9 @@ static unsigned sessions_of_user(const struct vgpud *d, uint32_t uid)
 
 	TAILQ_FOREACH(s, &d->sessions, all)
 		n += s->uid == uid;
+	/* Those that a copy keeps, which the program may hold up for ever. */
+	TAILQ_FOREACH(s, &d->over, all)
+		n += s->uid == uid;
 	return n;
 }
 

@@ -52,21 +52,43 @@ static int make_room(struct vgpu_pages *p)
 	return 0;
 }
 
-static int insert(struct vgpu_pages *p, struct vgpu_channel *ch, unsigned i, uint64_t handle,
-		  uint64_t size)
+/* There is room. */
+static void insert(struct vgpu_pages *p, unsigned i, const struct vgpu_page_buffer *b)
 {
-	int err = make_room(p);
-	void *at;
-
-	if (!err)
-		err = vgpu_hostmem_map(ch, handle, size, NULL, &at);
-	if (err)
-		return err;
 	memmove(&p->buffers[i + 1], &p->buffers[i], (p->count - i) * sizeof(*p->buffers));
-	p->buffers[i] = (struct vgpu_page_buffer){ handle, size, at };
+	p->buffers[i] = *b;
 	p->count++;
 	all_buffers++;
-	return 0;
+}
+
+/* One too many is not there when it is asked for, and the program hears of it then. */
+int vgpu_pages_take(struct vgpu_pages *p, struct vgpu_channel *ch)
+{
+	struct vgpu_page_buffer b;
+	int n = vgpu_relay_hostmem(ch, &b.handle, &b.size, &b.at);
+	unsigned i;
+
+	if (n <= 0)
+		return n;
+	i = place(p, b.handle);
+	if (is_at(p, i, b.handle) || make_room(p))
+		vgpu_hostmem_unmap(ch, b.at, b.size);
+	else
+		insert(p, i, &b);
+	return 1;
+}
+
+static int map(struct vgpu_pages *p, struct vgpu_channel *ch, unsigned i, uint64_t handle,
+	       uint64_t size)
+{
+	struct vgpu_page_buffer b = { handle, size, NULL };
+	int err = make_room(p);
+
+	if (!err)
+		err = vgpu_hostmem_map(ch, handle, size, NULL, &b.at);
+	if (!err)
+		insert(p, i, &b);
+	return err;
 }
 
 void *vgpu_pages_find(struct vgpu_pages *p, struct vgpu_channel *ch, uint64_t handle,
@@ -75,7 +97,7 @@ void *vgpu_pages_find(struct vgpu_pages *p, struct vgpu_channel *ch, uint64_t ha
 	unsigned i = place(p, handle);
 
 	if (!is_at(p, i, handle)) {
-		int err = insert(p, ch, i, handle, size);
+		int err = map(p, ch, i, handle, size);
 
 		if (err) {
 			errno = -err;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The page-locked buffers of a session that vgpud reads and writes in place:
- * mapped when they are first used, until the worker says that they are not any
- * more, or the session ends.
+ * mapped when they are first used or, over the socket, when the program announces
+ * them, until the worker says that they are not any more, or the session ends.
  */
 #ifndef VGPU_VGPUD_PAGES_H
 #define VGPU_VGPUD_PAGES_H
 
-#include "channel/channel.h"
+#include "channel/relay.h"
 
 struct vgpu_page_buffer {
 	uint64_t	handle, size;
@@ -19,6 +19,8 @@ struct vgpu_pages {
 	unsigned		count, room;
 };
 
+/* One that was announced: 1; 0: none was; -errno. */
+int vgpu_pages_take(struct vgpu_pages *p, struct vgpu_channel *ch);
 /* NULL and errno. */
 void *vgpu_pages_find(struct vgpu_pages *p, struct vgpu_channel *ch, uint64_t handle,
 		      uint64_t size);

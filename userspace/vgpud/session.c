@@ -79,7 +79,6 @@ static void over(struct vgpu_client *s)
 	vgpu_watch_remove(&s->bell);
 	TAILQ_REMOVE(&d->sessions, s, all);
 	TAILQ_INSERT_TAIL(&d->over, s, all);
-	d->nsessions--;
 	/* At once, also when a copy is under way: the program is not to wait for it. */
 	if (s->module >= 0)
 		ioctl(s->module, VGPU_IOC_LOSE, 0);
@@ -105,6 +104,7 @@ void vgpu_sessions_bury(struct vgpud *d)
 		if (vgpu_flow_busy(s))
 			continue;
 		TAILQ_REMOVE(&d->over, s, all);
+		d->nsessions--;
 		bury(s);
 	}
 }
@@ -484,6 +484,15 @@ void vgpu_session_resumed(struct vgpu_client *s)
 	s->trouble[0] = 0;
 }
 
+bool vgpu_session_faulty(struct vgpu_client *s)
+{
+	const char *fault = s->mirror ? vgpu_mirror_fault(s->mirror) : NULL;
+
+	if (fault)
+		vgpu_session_end(s, fault);
+	return fault;
+}
+
 void vgpu_session_lost(struct vgpu_client *s, const char *why)
 {
 	if (s->state != SESSION_RUNNING) {
@@ -496,7 +505,8 @@ void vgpu_session_lost(struct vgpu_client *s, const char *why)
 	s->lost_since = vgpu_now();
 	vgpu_timer_set(&s->vgpud->loop, &s->deadline, grace_ms(s));
 	vgpu_attach_drop(s);
-	vgpu_attach_begin(s);
+	if (!vgpu_session_faulty(s))
+		vgpu_attach_begin(s);
 }
 
 /* ---- the beginning ---- */
@@ -505,10 +515,15 @@ static void on_bell(struct vgpu_watch *w, uint32_t events)
 {
 	struct vgpu_client *s = vgpu_container(w, struct vgpu_client, bell);
 
-	if (vgpu_relay_take_bells(s->channel))
+	int said = vgpu_relay_take_bells(s->channel);
+
+	if (said < 0) {
 		vgpu_session_left(s);
-	else
-		vgpu_flow_wake(s);
+		return;
+	}
+	if (said)
+		vgpu_flow_take_announced(s);
+	vgpu_flow_wake(s);
 }
 
 static struct vgpu_client *make(struct vgpud *d, const struct vgpu_arrival *a)

@@ -132,6 +132,8 @@ unsigned vgpu_sessions_of(const struct vgpu_upstream *u);
 /* The data connection: both sides said where they are; it is gone. */
 void vgpu_session_resumed(struct vgpu_client *s);
 void vgpu_session_lost(struct vgpu_client *s, const char *why);
+/* No other connection is of use to it: it ends. */
+bool vgpu_session_faulty(struct vgpu_client *s);
 
 /* ---- attach.c ---- */
 
@@ -156,6 +158,8 @@ void vgpu_flow_stop(struct vgpu_client *s);
 int vgpu_flow_attached(struct vgpu_client *s, int fd);
 /* One turn of each that is active. */
 void vgpu_flow_turns(struct vgpud *d);
+/* Page-locked buffers that the program has announced. */
+void vgpu_flow_take_announced(struct vgpu_client *s);
 /* Is a copy under way, so that the session must stay? */
 bool vgpu_flow_busy(const struct vgpu_client *s);
 void vgpu_flow_free(struct vgpu_client *s);

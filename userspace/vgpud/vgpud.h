@@ -40,7 +40,7 @@ struct vgpud {
 	bool			stop;
 
 	struct vgpu_session_list sessions;	/* all, the oldest first */
-	unsigned		nsessions;
+	unsigned		nsessions;	/* with those that are over */
 	struct vgpu_session_list active;	/* looked at in turn */
 	unsigned		nactive;
 	struct vgpu_session_list over;		/* to be freed */
