@@ -193,14 +193,14 @@ static CUresult to_far_device(struct copy *c, CUdeviceptr dst, const void *src, 
 }
 
 /*
- * A synchronous copy of what a host function before it has still to write begins
- * when the stream has got so far.
+ * A synchronous copy of what a host function or a copy before it has still to write
+ * begins when the stream has got so far.
  */
 static CUresult to_device_now(struct copy *c, CUdeviceptr dst, const void *src, size_t n)
 {
 	CUresult r = CUDA_SUCCESS;
 
-	if (c->sync && !vgpu_early_idle(&c->p.session->early))
+	if (c->sync && !vgpu_early_allowed(&c->p.session->early, (uintptr_t)src, n))
 		r = copy_wait(c);
 	return r ? r : copy_up(c, dst, src, n);
 }

@@ -165,6 +165,22 @@ static CUresult hostfn_add(struct hostfn *h, uint64_t *token)
 	return r;
 }
 
+/* The worker does not know of it; unless it is due, or dropped, all the same. */
+static void hostfn_remove(struct vgpu_session *s, uint64_t token)
+{
+	struct hostfn **p = &waiting, *h;
+
+	pthread_mutex_lock(&lock);
+	while ((h = *p) && h->token != token)
+		p = &h->next;
+	if (h)
+		*p = h->next;
+	pthread_mutex_unlock(&lock);
+	if (h)
+		hostfn_over(s);
+	free(h);
+}
+
 static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 {
 	struct vgpu_call_place p;
@@ -191,7 +207,10 @@ static CUresult hostfn_launch(CUstream stream, struct hostfn like)
 		free(h);
 		return r;
 	}
-	return vgpu_call_cuLaunchHostFunc(p.session, p.ctx, p.flags, wire, token);
+	r = vgpu_call_cuLaunchHostFunc(p.session, p.ctx, p.flags, wire, token);
+	if (r)
+		hostfn_remove(p.session, token);
+	return r;
 }
 
 VGPU_PUBLIC CUresult CUDAAPI cuLaunchHostFunc(CUstream stream, CUhostFn fn, void *data)

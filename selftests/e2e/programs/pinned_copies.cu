@@ -55,6 +55,36 @@ static void there_and_back(const char *kind, unsigned *up, unsigned *down, size_
 	printf("%s: 3 times %zu words there and back\n", kind, n);
 }
 
+__global__ void fill_late(unsigned *p, size_t n, unsigned value, int rounds)
+{
+	unsigned x = value;
+
+	for (int r = 0; r < rounds; r++)
+		x = x * 3 + 1;
+	for (size_t i = threadIdx.x; i < n; i += blockDim.x)
+		p[i] = value + (x == 0xdeadbeef);
+}
+
+// A copy back to the device, synchronous, of what a copy before it has yet to write.
+static void back_at_once(const char *kind, unsigned *host, size_t n)
+{
+	unsigned *a, *b, one;
+
+	CHECK(cudaMalloc(&a, n * sizeof(*a)));
+	CHECK(cudaMalloc(&b, n * sizeof(*b)));
+	for (unsigned value = 1; value <= 10; value++) {
+		memset(host, 0xee, n * sizeof(*host));
+		fill_late<<<1, 32>>>(a, n, value, 20000);
+		CHECK(cudaMemcpyAsync(host, a, n * sizeof(*a), cudaMemcpyDeviceToHost, 0));
+		CHECK(cudaMemcpy(b, host, n * sizeof(*b), cudaMemcpyHostToDevice));
+		CHECK(cudaMemcpy(&one, b + n - 1, sizeof(one), cudaMemcpyDeviceToHost));
+		EXPECT(one == value && host[0] == value);
+	}
+	CHECK(cudaFree(a));
+	CHECK(cudaFree(b));
+	printf("%s: back at once\n", kind);
+}
+
 int main(int argc, char **argv)
 {
 	size_t n = argument(argc, argv, 1, 200001), bytes = n * sizeof(unsigned);
@@ -68,6 +98,7 @@ int main(int argc, char **argv)
 	there_and_back("allocated", up, down, n);
 	// from the middle of an allocation, odd in pages
 	there_and_back("inner part", up + 1234, down + 4321, n / 2);
+	back_at_once("allocated", up, 5000);
 	CHECK(cudaFreeHost(up));
 	CHECK(cudaFreeHost(down));
 
@@ -77,6 +108,7 @@ int main(int argc, char **argv)
 		     cudaErrorHostMemoryAlreadyRegistered);
 	(void)cudaGetLastError();
 	there_and_back("registered", (unsigned *)both, (unsigned *)both + n, n);
+	back_at_once("registered", (unsigned *)both, 5000);
 	CHECK(cudaHostUnregister(both));
 	EXPECT_ERROR(cudaHostUnregister(both), cudaErrorHostMemoryNotRegistered);
 	free(both);
