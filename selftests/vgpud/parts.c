@@ -220,6 +220,8 @@ TEST(devices_get_what_they_lack)
 	CHECK_EQ(decide("a:1", "half", 0, NULL, &h100).has, HAS(MEMORY));
 	CHECK_EQ(decide("a:1", "", 1, NULL, &h100).has, HAS(NAME));
 	CHECK_EQ(decide("a:1", "half", 1, NULL, &h100).has, 0);
+	/* a server that does not know is not said again and again to be so */
+	CHECK_EQ(decide("a:1", "half", 0, NULL, &(struct vgpu_device_gpu){ "H100", 0 }).has, 0);
 	CHECK_EQ(decide("a:1", "", 0, NULL, NULL).has, 0);
 	CHECK_EQ(decide("", "", 0, NULL, NULL).has, 0);
 }
