@@ -24,8 +24,10 @@ int main(int argc, char **argv)
 	}
 	// each to its neighbour, by way of the device
 	for (int i = live - 1; i > 0; i -= 2) {
+		unsigned *to = buffers[i - 1];
+
 		CHECK(cudaMemcpyAsync(d, buffers[i], n * sizeof(*d), cudaMemcpyHostToDevice, 0));
-		CHECK(cudaMemcpyAsync(buffers[i - 1], d, n * sizeof(*d), cudaMemcpyDeviceToHost, 0));
+		CHECK(cudaMemcpyAsync(to, d, n * sizeof(*d), cudaMemcpyDeviceToHost, 0));
 	}
 	CHECK(cudaDeviceSynchronize());
 	for (int i = live - 1; i > 0; i -= 2)
