@@ -293,6 +293,7 @@ static int read_at(struct vgpu_far *r, const struct vgpu_place_wire *from, void 
 /* ---- writing it ---- */
 
 #define LARGE		(64u << 10)	/* of which spare ones are kept */
+#define HELD_MAX	(128u << 10)
 
 static struct vgpu_far_store *store_make(struct vgpu_far *r, size_t n)
 {
@@ -370,6 +371,22 @@ bool vgpu_far_writable(struct vgpu_far *r, size_t n)
 	return room;
 }
 
+/* r->lock is held. */
+static void send_held(struct vgpu_far *r)
+{
+	r->held = 0;
+	vgpu_far_flush(r);
+}
+
+void vgpu_far_hold(struct vgpu_far *r, bool hold)
+{
+	vgpu_far_lock(r);
+	r->hold = hold;
+	if (!hold)
+		send_held(r);
+	vgpu_far_unlock(r);
+}
+
 /* It is the mirror's from here on; an error that is there is told. */
 static int store_send(struct vgpu_far *r, struct vgpu_far_store *s)
 {
@@ -385,10 +402,20 @@ static int store_send(struct vgpu_far *r, struct vgpu_far_store *s)
 		*r->last_store = s;
 		r->last_store = &s->next;
 		vgpu_mirror_store(r->mirror, &s->store);
+		r->held += s->store.length;
 	}
-	vgpu_far_flush(r);
+	if (!r->hold || r->held >= HELD_MAX)
+		send_held(r);
 	vgpu_far_unlock(r);
 	return err;
+}
+
+/* There is no room before what was written is sent. */
+static void release_held(struct vgpu_far *r)
+{
+	vgpu_far_lock(r);
+	send_held(r);
+	vgpu_far_unlock(r);
 }
 
 static int write_piece(struct vgpu_far *r, const struct vgpu_place_wire *to,
@@ -401,6 +428,8 @@ static int write_piece(struct vgpu_far *r, const struct vgpu_place_wire *to,
 		return -ENOMEM;
 	memcpy(s->bytes, from, n);
 	s->store = (struct vgpu_store){ .to = *to, .from = s->bytes, .length = n };
+	if (!vgpu_far_writable(r, n))
+		release_held(r);
 	if (!vgpu_channel_wait(r->channel, room_ready, &w, -1))
 		return store_send(r, s);
 	free(s);

@@ -54,6 +54,8 @@ struct vgpu_far {
 	struct vgpu_far_store	*spare;		/* of the largest size */
 	size_t			storing;	/* bytes of those, and of some to come */
 	int			store_error;	/* of one that nobody was told of; -errno */
+	bool			hold;		/* what is written, up to HELD_MAX */
+	size_t			held;
 };
 
 /* ---- remote.c ---- */
@@ -80,6 +82,12 @@ bool vgpu_far_over(struct vgpu_far *r, enum vgpu_worker_end *how);
  */
 void vgpu_far_read_begin(struct vgpu_far *r, struct vgpu_pull *p);
 int vgpu_far_read_finish(struct vgpu_far *r, struct vgpu_pull *p);
+
+/*
+ * From here on what is written is sent in larger pieces, until it is not held any
+ * more. For the thread that writes a lot.
+ */
+void vgpu_far_hold(struct vgpu_far *r, bool hold);
 
 /* Can @n bytes be written, by vgpu_app_write() say, without waiting for the client? */
 bool vgpu_far_writable(struct vgpu_far *r, size_t n);

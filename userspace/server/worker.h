@@ -123,11 +123,12 @@ struct vgpu_lane {
 	uint64_t		next, serving;
 };
 
-/* The thread that copies from and to the client's own pages (pages.c). */
+/* The thread that copies from and to the client's own pages (gate.c). */
 struct vgpu_copier {
 	pthread_mutex_t		lock;
 	pthread_cond_t		work, finished;
-	struct vgpu_page_copy	*first, **last;
+	struct vgpu_gate	*first, **last;	/* that were reached */
+	struct vgpu_gate	*open;		/* of the last copy; NULL: none may follow it */
 	bool			runs;		/* dispatcher only */
 };
 
@@ -377,7 +378,7 @@ struct vgpu_context {
 		CUstream	stream;
 		void		*bytes[2];
 		CUevent		copied[2];
-	}			staging;	/* pages.c, the copier only */
+	}			staging;	/* gate.c, the copier only */
 	void			*small;		/* pages.c, the dispatcher only */
 };
 
@@ -473,8 +474,6 @@ void vgpu_hostmem_drop(struct vgpu_worker *w, struct vgpu_context *ctx);
 
 /* ---- pages.c: page-locked memory that is not mapped here ---- */
 
-void vgpu_copier_init(struct vgpu_copier *p);
-
 /* Where in the client's memory: an address, or an offset in a buffer of its own host. */
 struct vgpu_place {
 	uint64_t		hostmem;	/* handle; 0: .at is an address */
@@ -482,10 +481,22 @@ struct vgpu_place {
 	uint64_t		at;
 };
 
+CUresult vgpu_app_status(int err);	/* of what was read or written there */
+/* Bytes for that place, @at from its beginning. -errno. */
+int vgpu_place_write(struct vgpu_worker *w, const struct vgpu_place *p, uint64_t at,
+		     const void *from, size_t n);
+
 /* Copy when the stream gets there, by vgpu_memcpy_registered's rules. In the dispatcher. */
 CUresult vgpu_pages_copy(struct vgpu_worker *w, const struct vgpu_request *q, unsigned way,
 			 CUdeviceptr dev, const struct vgpu_place *place, size_t length,
 			 uint64_t stream);
+
+/* ---- gate.c: the same, later ---- */
+
+void vgpu_copier_init(struct vgpu_copier *p);
+CUresult vgpu_gate_copy(struct vgpu_worker *w, const struct vgpu_request *q, unsigned way,
+			CUdeviceptr dev, const struct vgpu_place *place, size_t length,
+			CUstream s);
 
 /* ---- image.c: code images in memory; cache.h: on disk ---- */
 
