@@ -19,17 +19,17 @@ net-vm = "selftests/net/two_hosts $(B) $(1) --far 10.9.0.2 /run/vgpu-tls $(NET_P
 VM_CHECKS += $(call net-run,--build $(B)) $(call net-run,--build $(B) --link plain) \
 	     $(call net-run,--build $(B) --jobs 6) \
 	     "selftests/e2e/kill.py --mode network $(NET_PROGRAMS)" \
+	     "selftests/net/gone.py $(NET_PROGRAMS)" "selftests/net/trust.py $(NET_PROGRAMS)" \
+	     "selftests/net/cut.py $(NET_PROGRAMS)" \
+	     "selftests/net/many.py --build $(B) --sessions 64" \
 	     "selftests/net/two_hosts $(B) selftests/e2e/run.py --mode network --timeout 200 \
 		--far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS) --user 1000:4242 $(NET_AS_USER)"
 
-# What takes longer: cuts, certificates, silence, death, all programs in two machines.
+# What takes longer: sanitizers, all programs and their deaths in two machines.
 NET_CHECKS = $(call net-run,--build $(B) --variant ptds) \
 	     $(call net-run,--build $(B)-address --san address) \
 	     $(call net-run,--build $(B)-thread --san thread --threaded) \
-	     "selftests/net/gone.py $(NET_PROGRAMS)" "selftests/net/trust.py $(NET_PROGRAMS)" \
-	     "selftests/net/cut.py $(NET_PROGRAMS)" \
 	     "selftests/net/cut.py --san address --build $(B)-address --programs $(E2E_B)" \
-	     "selftests/net/many.py --build $(B) --sessions 64" \
 	     $(call net-vm,selftests/e2e/run.py --mode network --timeout 200) \
 	     $(call net-vm,selftests/e2e/kill.py --mode network) \
 	     $(call net-vm,selftests/net/wire.py)

@@ -33,6 +33,7 @@ static const struct vgpu_ring_sizes sizes = { 8192, 8192, 8192, 8192 };
 
 static struct vgpud vgpud;
 static struct vgpu_config *config;
+static uint64_t key_bytes = 1ull << 40;
 static struct vgpu_watch stopper;
 static pthread_t vgpud_thread;
 static int listener = -1;
@@ -63,7 +64,10 @@ static bool write_config(unsigned port, unsigned grace)
 		"[server s]\naddress = 127.0.0.1:%u\nplain = yes\n[socket]\ngpus = s:1, s:1\n",
 		program_socket, grace, port);
 	fclose(f);
-	return !vgpu_config_read(&config, path, why, sizeof(why));
+	if (vgpu_config_read(&config, path, why, sizeof(why)))
+		return false;
+	config->key_bytes = key_bytes;
+	return true;
 }
 
 static bool listen_anywhere(unsigned *port)
@@ -240,6 +244,8 @@ static ssize_t take_records(uint8_t *to, size_t room)
 	}
 	return -1;
 }
+
+#define ANSWER	(sizeof(struct vgpu_record) + 8 + sizeof(struct vgpu_answer))
 
 static bool put_answer(uint64_t read)
 {
@@ -569,9 +575,33 @@ TEST(one_that_has_ended_makes_place)
 	vgpud_end();
 }
 
-/* ---- one of many that have something to do ---- */
+/* After so many bytes a session goes on over another connection. */
+TEST(keys_are_changed)
+{
+	struct vgpu_resume theirs;
+	struct vgpu_control m;
+	ssize_t n;
+	int first;
 
-#define ANSWER	(sizeof(struct vgpu_record) + 8 + sizeof(struct vgpu_answer))
+	key_bytes = ANSWER - 1;
+	REQUIRE(vgpud_begin(5) && greet());
+	n = whole_session();
+	REQUIRE(n > 0);
+	first = data;
+	REQUIRE(data_open() && exchange_resume(n, &theirs));
+	CHECK_EQ(theirs.received[VGPU_LANE_RECORDS], ANSWER);
+	CHECK(!vgpu_channel_lost(program.channel));
+	vgpu_channel_close(program.channel);
+	REQUIRE(hear(&m));
+	CHECK_EQ(m.type, VGPU_CONTROL_CLOSE);
+	key_bytes = 1ull << 40;
+	close(first);
+	close(data);
+	hang_up();
+	vgpud_end();
+}
+
+/* ---- one of many that have something to do ---- */
 
 static int noisy[2];
 static uint64_t noise_read;

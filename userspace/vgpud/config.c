@@ -17,6 +17,7 @@
 
 static const struct vgpu_config defaults = {
 	.socket = "/run/vgpu/server.sock", .status = "/run/vgpu/vgpud.status", .grace = 60,
+	.key_bytes = 256ull << 30,	/* far less than AES-GCM allows: RFC 8446, section 5.5 */
 	.sessions = 1024, .sessions_per_user = 1024, .ca = "/etc/vgpu/tls/ca.crt",
 	.cert = "/etc/vgpu/tls/host.crt", .key = "/etc/vgpu/tls/host.key",
 };

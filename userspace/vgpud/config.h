@@ -46,6 +46,7 @@ struct vgpu_config {
 	char		socket[VGPU_CONFIG_TEXT];	/* "none" */
 	char		status[VGPU_CONFIG_TEXT];	/* "none" */
 	unsigned	grace;			/* seconds */
+	uint64_t	key_bytes;		/* that a connection carries; not in the file */
 	unsigned	sessions;		/* at once */
 	unsigned	sessions_per_user;
 	char		ca[VGPU_CONFIG_TEXT], cert[VGPU_CONFIG_TEXT];

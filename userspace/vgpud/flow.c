@@ -144,6 +144,14 @@ static void broke(struct vgpu_client *s, int err)
 	}
 }
 
+static uint64_t carried(const struct vgpu_client *s)
+{
+	struct vgpu_mirror_stats stats;
+
+	vgpu_mirror_stats(s->mirror, &stats);
+	return stats.bytes_in + stats.bytes_out;
+}
+
 static void on_data(struct vgpu_watch *w, uint32_t events)
 {
 	struct vgpu_client *s = vgpu_container(w, struct vgpu_client, data);
@@ -167,6 +175,7 @@ int vgpu_flow_attached(struct vgpu_client *s, int fd)
 	if (err)
 		return err;
 	s->readable = true;
+	s->carried = carried(s);
 	vgpu_flow_wake(s);
 	return 0;
 }
@@ -237,6 +246,10 @@ static void turn(struct vgpu_client *s, bool direct)
 	}
 	if (s->out_of_memory) {
 		vgpu_session_end(s, strerror(ENOMEM));
+		return;
+	}
+	if (s->state == SESSION_RUNNING && carried(s) - s->carried > s->vgpud->config->key_bytes) {
+		vgpu_session_lost(s, "a key is used for so long only");
 		return;
 	}
 	vgpu_watch_change(&s->data, (uint32_t)vgpu_mirror_events(s->mirror));

@@ -102,6 +102,7 @@ struct vgpu_client {
 	struct vgpu_spin	spin;
 	int64_t			idle_since;	/* ns; 0: it has something to do */
 	int64_t			heard;		/* ns, when something came */
+	uint64_t		carried;	/* bytes, when the connection began */
 	struct vgpu_pages	pages;
 	struct vgpu_copier	*copier;
 	struct vgpu_watch	copied;
