@@ -167,6 +167,17 @@ static void *wait_in_app(void *arg)
 	return (void *)(intptr_t)err;
 }
 
+/* It has looked at its condition for the last time. */
+static bool asleep(void)
+{
+	bool on_bell;
+
+	pthread_mutex_lock(&app->wait.lock);
+	on_bell = app->wait.on_bell;
+	pthread_mutex_unlock(&app->wait.lock);
+	return on_bell;
+}
+
 static pthread_t sleeper(bool (*ready)(void *arg))
 {
 	pthread_t thread;
@@ -174,7 +185,7 @@ static pthread_t sleeper(bool (*ready)(void *arg))
 	atomic_store(&awake, false);
 	ring_set(app->spin.processors, 1);
 	pthread_create(&thread, NULL, wait_in_app, ready);
-	while (!ring_load_sleep(&view.app->sleep))
+	while (!asleep())
 		poll(NULL, 0, 1);
 	return thread;
 }
