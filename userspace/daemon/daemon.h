@@ -36,6 +36,15 @@ int vgpu_socket_listen_at(const char *path, int type, mode_t mode, int *lock);
  */
 int vgpu_socket_accept(int fd, struct ucred *who);
 
+/* ---- node.c ---- */
+
+/*
+ * The module's node at @path, /dev/vgpuctl, non-blocking, for this daemon alone: a
+ * descriptor. If another has it, it may be about to end: for @busy_ms it is tried
+ * again. -errno; logged.
+ */
+int vgpu_node_open(const char *path, int busy_ms);
+
 /* ---- status.c ---- */
 
 /*

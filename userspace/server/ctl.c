@@ -4,7 +4,6 @@
  * /dev/vgpuctl. Devices that are made meanwhile are bound when they appear.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,33 +75,6 @@ static void close_ctl(struct vgpu_source *s)
 	free(ctl);
 }
 
-static const char *open_error(int err)
-{
-	switch (err) {
-	case -EBUSY:
-		return "another daemon has it";
-	case -EPERM:
-	case -EACCES:
-		return "only root may have it";
-	case -ENOENT:
-	case -ENODEV:
-	case -ENXIO:
-		return "there is none: is the module vgpu loaded?";
-	default:
-		return strerror(-err);
-	}
-}
-
-static int open_node(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK), err = -errno;
-
-	if (fd >= 0)
-		return fd;
-	vgpu_log("cannot serve %s: %s", path, open_error(err));
-	return err;
-}
-
 static int watch(const struct ctl *ctl)
 {
 	const int fds[] = { ctl->node, vgpu_binder_fd(ctl->binder) };
@@ -124,7 +96,7 @@ static int watch(const struct ctl *ctl)
 /* Until the module's node is ours, another daemon binds the devices. */
 static int open_all(struct ctl *ctl, const char *path, const struct vgpu_gpu *gpus, unsigned ngpus)
 {
-	int err = ctl->node = open_node(path);
+	int err = ctl->node = vgpu_node_open(path, 0);
 
 	if (err < 0)
 		return err;

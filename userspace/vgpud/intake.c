@@ -7,7 +7,6 @@
 #include "proto/cuda_api.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +22,7 @@
 #define MESSAGE_MS	5000	/* for who connected to say what they want */
 #define STRANGERS_MAX	64	/* who have not, at once */
 /* The vgpud before this one may not have ended quite yet. */
-#define BUSY_TRIES	40
-#define BUSY_MS		50
+#define BUSY_MS		2000
 
 /* Who connected and has yet to send its channel. */
 struct stranger {
@@ -268,42 +266,10 @@ static void on_socket(struct vgpu_watch *w, uint32_t events)
 
 /* ---- opening ---- */
 
-static const char *node_error(int err)
-{
-	switch (err) {
-	case -EBUSY:
-		return "another daemon has it";
-	case -EPERM:
-	case -EACCES:
-		return "only root may have it";
-	case -ENOENT:
-	case -ENODEV:
-	case -ENXIO:
-		return "there is none: is the module vgpu loaded?";
-	default:
-		return strerror(-err);
-	}
-}
-
-static int open_node(const char *path)
-{
-	int fd = -1, err = -EBUSY;
-
-	for (int i = 0; i < BUSY_TRIES && fd < 0 && err == -EBUSY; i++) {
-		if (i)
-			poll(NULL, 0, BUSY_MS);
-		fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-		err = -errno;
-	}
-	if (fd < 0)
-		vgpu_log("cannot serve %s: %s", path, node_error(err));
-	return fd < 0 ? err : fd;
-}
-
 static int watch_node(struct vgpu_intake *in, const char *path)
 {
 	struct vgpud *d = in->vgpud;
-	int err = in->node = open_node(path);
+	int err = in->node = vgpu_node_open(path, BUSY_MS);
 
 	if (err < 0)
 		return err;
