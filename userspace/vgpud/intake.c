@@ -6,7 +6,6 @@
  */
 #include "proto/cuda_api.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
