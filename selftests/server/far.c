@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "channel/relay.h"
 #include "server/remote.h"
+#include "server/worker.h"
 #include "test.h"
 
 #define WAIT_MS		20000
@@ -416,6 +417,28 @@ TEST(the_same_over_tls)
 	REQUIRE(begin(false, 60));
 	ping(500);
 	CHECK_EQ(atomic_load(&t.attaches), 1);
+	end();
+}
+
+/* The driver keeps the dispatcher: nobody receives but the relief. */
+TEST(records_come_while_the_dispatcher_is_held_up)
+{
+	static struct vgpu_worker w;
+	_Alignas(8) uint8_t buf[64];
+
+	REQUIRE(begin(true, 60));
+	w.channel = t.worker;
+	vgpu_relief_init(&w.relief);
+	REQUIRE(vgpu_relief_start(&w));
+	vgpu_relief_due(&w, 1);
+	send_word(t.app, 5);
+	for (int i = 0; i < WAIT_MS && !atomic_load(&w.relief.bytes); i += 5)
+		sleep_a_little();
+	/* which does not look at the channel any more when this returns */
+	vgpu_relief_due(&w, -1);
+	CHECK_EQ(atomic_load(&w.relief.bytes), sizeof(struct word));
+	CHECK_EQ(vgpu_relief_receive(&w, buf, sizeof(buf)), sizeof(struct word));
+	CHECK_EQ(((struct word *)buf)->value, 5);
 	end();
 }
 
