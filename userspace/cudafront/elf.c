@@ -133,12 +133,12 @@ size_t cudafront_elf_length(const void *elf, size_t limit)
 	return open_cubin(&c, elf, limit) ? 0 : cubin_length(&c);
 }
 
-/* Only after cubin_length() found everything inside. */
+/* Only after cubin_length() found everything inside: all but the first, which is none. */
 static bool read_strings(const struct cubin *c, uint64_t index, struct strings *strings)
 {
 	Elf64_Shdr section;
 
-	if (index >= c->nsections)
+	if (!index || index >= c->nsections)
 		return false;
 	read_section(c, index, &section);
 	if (section.sh_type != SHT_STRTAB || !section.sh_size)
