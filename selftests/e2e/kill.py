@@ -165,7 +165,7 @@ class NetworkKills(Kills):
     def __init__(self, setup, programs, factor):
         super().__init__(setup, programs, factor)
         self.without_server = setup.grace + 5
-        self.files = setup.open_files()
+        self.files = setup.resting_files()
         self.most = memory(setup.vgpud.pid)[0] + SPARE
 
     def all_is_well(self):

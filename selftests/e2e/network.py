@@ -11,12 +11,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 from harness import CTL, Setup, alive, descendants, start_daemon, start_server
 
 PORT = 7667             # the default one
 AGENT_PORT = 7001
 CLIENT = "apphost"      # of the client's certificate
+RESTING = 10            # times the same, a tenth of a second apart
 CONFIG = """\
 [daemon]
 ctl = {ctl}
@@ -328,3 +330,11 @@ class Network(Setup):
     def open_files(self):
         """Descriptors of both daemons."""
         return open_files(self.vgpud.pid), self.gpus.open_files()
+
+    def resting_files(self):
+        """The same when sessions whose workers have ended are buried, too."""
+        seen = []
+        while len(seen) < RESTING or len(set(seen[-RESTING:])) > 1:
+            time.sleep(0.1)
+            seen.append(self.open_files())
+        return seen[-1]

@@ -31,7 +31,7 @@ class Many:
         wait_until(lambda: not setup.workers(), 5)
         self.daemons = [("vgpud", setup.vgpud.pid), ("vgpu-server", setup.gpus.process.pid)]
         self.before = {name: memory(pid) for name, pid in self.daemons}
-        self.files = setup.open_files()
+        self.files = setup.resting_files()
         self.process = subprocess.Popen(
             [program, str(sessions)], env=setup.environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
