@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* See ahead.h. Buffers are kept for the next copy, and are all the memory that this takes. */
+/*
+ * See ahead.h. Large buffers are kept for the next copy; all together are bounded in
+ * bytes, so that many small copies are asked for at once as well as a few large ones.
+ */
 #include <stdlib.h>
 #include "server/ahead.h"
 #include "server/remote.h"
 #include "server/worker.h"
 
-#define BUFFERS		8u	/* of a worker */
+#define BUFFERS		8u	/* of a worker that are large */
+#define BYTES_MAX	(BUFFERS * (size_t)VGPU_AHEAD_PIECE)
 #define PIECES		2u	/* of one copy: the others are asked for while these come */
 
 struct piece {
 	struct vgpu_pull	pull;
 	void			*bytes;
+	size_t			room;
 	bool			finished;
 	int			err;
 };
@@ -21,30 +26,32 @@ struct vgpu_ahead {
 	struct piece		pieces[PIECES];
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* the two below */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* all below */
 static void *spare[BUFFERS];
-static unsigned int nspare, nused;
+static unsigned int nspare;
+static size_t used;		/* bytes of those that are given out */
 
-static void *buffer_get(void)
+static void *buffer_get(size_t room)
 {
 	void *bytes = NULL;
 
 	pthread_mutex_lock(&lock);
-	if (nspare)
-		bytes = spare[--nspare];
-	else if (nused < BUFFERS)
-		bytes = malloc(VGPU_AHEAD_PIECE);
+	if (used + room <= BYTES_MAX)
+		bytes = room == VGPU_AHEAD_PIECE && nspare ? spare[--nspare] : malloc(room);
 	if (bytes)
-		nused++;
+		used += room;
 	pthread_mutex_unlock(&lock);
 	return bytes;
 }
 
-static void buffer_put(void *bytes)
+static void buffer_put(void *bytes, size_t room)
 {
 	pthread_mutex_lock(&lock);
-	spare[nspare++] = bytes;
-	nused--;
+	used -= room;
+	if (room == VGPU_AHEAD_PIECE && nspare < BUFFERS)
+		spare[nspare++] = bytes;
+	else
+		free(bytes);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -70,11 +77,12 @@ struct vgpu_ahead *vgpu_ahead_begin(struct vgpu_far *r, const struct vgpu_place 
 		struct piece *p = &a->pieces[a->count];
 		size_t left = length - at;
 
-		p->bytes = buffer_get();
+		p->room = left < VGPU_AHEAD_PIECE ? left : VGPU_AHEAD_PIECE;
+		p->bytes = buffer_get(p->room);
 		if (!p->bytes)
 			break;
 		a->count++;
-		begin_piece(a, p, from, at, left < VGPU_AHEAD_PIECE ? left : VGPU_AHEAD_PIECE);
+		begin_piece(a, p, from, at, p->room);
 	}
 	if (a->count)
 		return a;
@@ -104,7 +112,7 @@ void vgpu_ahead_end(struct vgpu_ahead *a)
 
 	for (unsigned int k = 0; k < vgpu_ahead_pieces(a); k++) {
 		vgpu_ahead_finish(a, k, &bytes);
-		buffer_put(a->pieces[k].bytes);
+		buffer_put(a->pieces[k].bytes, a->pieces[k].room);
 	}
 	free(a);
 }
