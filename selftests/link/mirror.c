@@ -331,6 +331,17 @@ TEST(memory_that_cannot_be_copied)
 	world_end(&w);
 }
 
+/* A store to registered memory, with the client's copier at it. */
+static void store_begun(struct world *w, struct vgpu_store *s)
+{
+	vgpu_mirror_store(w->server, s);
+	while (!w->njobs && !w->err) {
+		work(w, w->server);
+		pass(w, 1, 65536);
+		work(w, w->client);
+	}
+}
+
 /* A connection that begins while the copier is writing: RESUME waits for it, and follows. */
 TEST(resumes_after_a_store)
 {
@@ -339,12 +350,7 @@ TEST(resumes_after_a_store)
 
 	world_start(&w, 1);
 	settle(&w);
-	vgpu_mirror_store(w.server, &s);
-	while (!w.njobs && !w.err) {
-		work(&w, w.server);
-		pass(&w, 1, 65536);
-		work(&w, w.client);
-	}
+	store_begun(&w, &s);
 	connect_hosts(&w);
 	work(&w, w.server);
 	pass(&w, 1, 65536);
@@ -366,12 +372,7 @@ static void a_store_fails(bool before_the_cut, bool new_daemon)
 
 	world_start(&w, 1);
 	settle(&w);
-	vgpu_mirror_store(w.server, &s);
-	while (!w.njobs && !w.err) {
-		work(&w, w.server);
-		pass(&w, 1, 65536);
-		work(&w, w.client);
-	}
+	store_begun(&w, &s);
 	if (before_the_cut)
 		run_job(&w);
 	vgpu_mirror_detach(w.client);

@@ -4,13 +4,13 @@
  * given a gate: a host function that hands the copy to the copier, a thread, and
  * returns when it is finished. What the stream was given before is done when the
  * gate is called, and what it is given later starts after it returned; the
- * dispatcher waits for neither. The copier uses a stream
- * of its own, which waits for nothing, and takes copies whose gate has been
- * reached only. Hence a gate waits for finite work that depends on no other
- * host function, and gates cannot wait for one another in a circle, even if the
- * driver calls all host functions from one thread. While one piece is copied
- * by the GPU, the next is read, or the last one written; what has to come from
- * another host is asked for while the piece before is still on its way.
+ * dispatcher waits for neither. The copier uses a stream of its own, which waits for
+ * nothing, and takes copies whose gate has been reached only. Hence a gate waits for
+ * finite work that depends on no other host function, and gates cannot wait for one
+ * another in a circle, even if the driver calls all host functions from one thread.
+ * While one piece is copied by the GPU, the next is read, or the last one written;
+ * what has to come from another host is asked for while the piece before is still on
+ * its way.
  *
  * A copy to the host whose record comes right behind that of another one, on the
  * same stream, goes through the same gate: nothing can have been given to any stream
@@ -158,6 +158,7 @@ struct segment {
 struct load {
 	unsigned		count;
 	size_t			used;
+	CUresult		r;		/* of the event behind them */
 	struct segment		segments[SEGMENTS];
 };
 
@@ -205,6 +206,7 @@ static void load(struct vgpu_worker *w, struct load *l, struct vgpu_gate *g,
 {
 	l->count = 0;
 	l->used = 0;
+	l->r = CUDA_SUCCESS;
 	while (l->count < SEGMENTS && l->used < STAGING) {
 		if (!*c)
 			*c = next_copy(&w->copier, g);
@@ -215,13 +217,13 @@ static void load(struct vgpu_worker *w, struct load *l, struct vgpu_gate *g,
 			*c = NULL;
 	}
 	if (l->count)
-		w->driver->cuEventRecord(s->copied[k], s->stream);
+		l->r = w->driver->cuEventRecord(s->copied[k], s->stream);
 }
 
 static void unload(struct vgpu_worker *w, const struct load *l, const struct vgpu_staging *s,
 		   unsigned k)
 {
-	CUresult r = w->driver->cuEventSynchronize(s->copied[k]);
+	CUresult r = l->r ? l->r : w->driver->cuEventSynchronize(s->copied[k]);
 
 	if (w->remote && l->count > 1)
 		vgpu_far_hold(w->remote, true);
