@@ -26,6 +26,7 @@
 #define SMALL_UP	VGPU_CHUNK_MAX		/* one piece */
 #define SMALL_DOWN	(256u << 10)
 #define ROOM_SOON_MS	20
+#define NEAR_NS		500000			/* up is larger than what is on its way */
 
 struct copy {
 	struct vgpu_call_place	p;
@@ -155,6 +156,14 @@ static CUresult copy_locked(struct copy *c, unsigned way, CUdeviceptr dev, const
 	return copy_registered(c, way, dev, host, n);
 }
 
+/* How long room in up is worth waiting for, in ms: the further, the longer it takes. */
+static int patience(const struct vgpu_session *s)
+{
+	if (s->stalled || atomic_load_explicit(&s->nearest, memory_order_relaxed) > NEAR_NS)
+		return 0;
+	return ROOM_SOON_MS;
+}
+
 /*
  * A small piece by up, if there is room soon. It may be that no room comes before
  * the app does something else, say because the stream waits for that: an
@@ -166,7 +175,7 @@ static CUresult chunk_soon(struct copy *c, CUdeviceptr dst, const void *src, siz
 	CUresult r = CUDA_SUCCESS;
 
 	pthread_mutex_lock(&s->upload);
-	*done = vgpu_upload_room(s, n, s->stalled ? 0 : ROOM_SOON_MS);
+	*done = vgpu_upload_room(s, n, patience(s));
 	s->stalled = !*done;
 	if (*done)
 		r = chunk_up_locked(c, dst, src, n);

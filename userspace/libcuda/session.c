@@ -18,6 +18,7 @@ static struct vgpu_session session = {
 	.receive = PTHREAD_MUTEX_INITIALIZER,
 	.waits = PTHREAD_MUTEX_INITIALIZER,
 	.early.lock = PTHREAD_MUTEX_INITIALIZER,
+	.nearest = UINT64_MAX,
 };
 static struct vgpu_device devices[VGPU_MAX_DEVICES];
 static _Atomic int ndevices;		/* > 0: the session is open */

@@ -25,6 +25,7 @@ struct vgpu_session {
 	int			ndevices;
 	bool			remote;		/* VGPU_FEATURE_REMOTE */
 	_Atomic bool		mourned;	/* that it is lost was said */
+	_Atomic uint64_t	nearest;	/* ns: the shortest that an answer took */
 	struct vgpu_early	early;
 
 	pthread_mutex_t		submit;		/* producer of sq, and .building */

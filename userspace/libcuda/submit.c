@@ -2,6 +2,7 @@
 /* Records into sq and bytes into up; waiting for completions. See receive.c for the way back. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "gen/calls.h"
 #include "libcuda/context.h"
 #include "libcuda/output.h"
@@ -96,6 +97,23 @@ static CUresult result(uint64_t ctx, uint16_t opcode, CUresult status)
 	return vgpu_context_result(o, status);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+static void note_time(struct vgpu_session *s, uint64_t took)
+{
+	uint64_t nearest = atomic_load_explicit(&s->nearest, memory_order_relaxed);
+
+	while (took < nearest && !atomic_compare_exchange_weak_explicit(&s->nearest, &nearest, took,
+					memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode, unsigned flags,
 			  void *reply, size_t room, size_t *length)
 {
@@ -103,11 +121,14 @@ CUresult vgpu_submit_wait(struct vgpu_session *s, uint64_t ctx, uint16_t opcode,
 		.session = s, .opcode = opcode, .reply = reply, .room = room,
 		.seq = vgpu_record_next_seq(s->channel),
 	};
+	uint64_t start;
 
+	start = now_ns();
 	vgpu_wait_add(&w);
 	commit(s, ctx, opcode, flags | VGPU_CALL_REPLY);
 	pthread_mutex_unlock(&s->submit);
 	vgpu_channel_wait(s->channel, wait_ready, &w, -1);
+	note_time(s, now_ns() - start);
 	vgpu_wait_remove(&w);
 	vgpu_output_write();
 	if (vgpu_record_pending(s->channel))	/* left by who found too much kept */

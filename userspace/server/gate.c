@@ -12,9 +12,9 @@
  * what has to come from another host is asked for while the piece before is still on
  * its way.
  *
- * A copy to the host whose record comes right behind that of another one, on the
+ * A copy whose record comes right behind that of another one, the same way on the
  * same stream, goes through the same gate: nothing can have been given to any stream
- * in between. So a burst of small ones costs a gate and a wait, not one for each.
+ * in between. So a burst of small ones costs a gate and few waits, not one for each.
  */
 #include <stdlib.h>
 #include "server/ahead.h"
@@ -22,6 +22,7 @@
 #include "server/worker.h"
 
 #define STAGING		VGPU_AHEAD_PIECE	/* bytes of a piece; two for a context */
+#define SETTLE		(512u << 10)		/* bytes to the device, between two waits for it */
 
 struct page_copy {
 	struct page_copy	*next;
@@ -42,6 +43,7 @@ struct vgpu_gate {
 	struct vgpu_callback	callback;	/* first */
 	struct vgpu_gate	*next;		/* that was reached later */
 	CUstream		stream;
+	unsigned		way;
 	uint64_t		seq;		/* of the last copy's record */
 	bool			finished;	/* the rest: copier.lock */
 	struct page_copy	*first, **last;	/* that nobody has begun */
@@ -68,6 +70,28 @@ static CUresult staging_make(struct vgpu_worker *w, struct vgpu_staging *s)
 static size_t piece(const struct page_copy *c, uint64_t offset)
 {
 	return c->length - offset < STAGING ? c->length - offset : STAGING;
+}
+
+static struct page_copy *next_copy(struct vgpu_copier *p, struct vgpu_gate *g)
+{
+	struct page_copy *c;
+
+	pthread_mutex_lock(&p->lock);
+	c = g->first;
+	if (c)
+		g->first = c->next;
+	if (!g->first)
+		g->last = &g->first;
+	pthread_mutex_unlock(&p->lock);
+	return c;
+}
+
+static void end_copy(struct vgpu_worker *w, struct page_copy *c)
+{
+	if (c->r)
+		vgpu_error(w, c->q.ctx, c->r, c->q.r.seq, c->q.r.opcode);
+	vgpu_ahead_end(c->ahead);
+	free(c);
 }
 
 /* ---- to the device ---- */
@@ -118,7 +142,8 @@ static CUresult get(struct vgpu_worker *w, struct page_copy *c, struct vgpu_stag
 						piece(c, at)));
 }
 
-static CUresult to_device(struct vgpu_worker *w, struct page_copy *c, struct vgpu_staging *s)
+/* Have the GPU told of all of it. */
+static CUresult send_copy(struct vgpu_worker *w, struct page_copy *c, struct vgpu_staging *s)
 {
 	const void *bytes;
 	CUresult r;
@@ -143,6 +168,43 @@ static CUresult to_device(struct vgpu_worker *w, struct page_copy *c, struct vgp
 	return r;
 }
 
+/* What the GPU was told of. */
+static void settle(struct vgpu_worker *w, struct page_copy *sent, struct vgpu_staging *s)
+{
+	CUresult r = w->driver->cuStreamSynchronize(s->stream);
+
+	while (sent) {
+		struct page_copy *c = sent;
+
+		sent = c->next;
+		c->r = c->r ? c->r : r;
+		end_copy(w, c);
+	}
+}
+
+static void to_device(struct vgpu_worker *w, struct vgpu_gate *g, struct page_copy *c,
+		      struct vgpu_staging *s)
+{
+	struct page_copy *sent = NULL, **last = &sent;
+	uint64_t bytes = 0;
+
+	for (; c; c = next_copy(&w->copier, g)) {
+		c->r = send_copy(w, c, s);
+		c->next = NULL;
+		*last = c;
+		last = &c->next;
+		bytes += c->length;
+		if (bytes < SETTLE)
+			continue;
+		settle(w, sent, s);
+		sent = NULL;
+		last = &sent;
+		bytes = 0;
+	}
+	if (sent)
+		settle(w, sent, s);
+}
+
 /* ---- to the host ---- */
 
 #define SEGMENTS	64
@@ -161,28 +223,6 @@ struct load {
 	CUresult		r;		/* of the event behind them */
 	struct segment		segments[SEGMENTS];
 };
-
-static struct page_copy *next_copy(struct vgpu_copier *p, struct vgpu_gate *g)
-{
-	struct page_copy *c;
-
-	pthread_mutex_lock(&p->lock);
-	c = g->first;
-	if (c)
-		g->first = c->next;
-	if (!g->first)
-		g->last = &g->first;
-	pthread_mutex_unlock(&p->lock);
-	return c;
-}
-
-static void end_copy(struct vgpu_worker *w, struct page_copy *c)
-{
-	if (c->r)
-		vgpu_error(w, c->q.ctx, c->r, c->q.r.seq, c->q.r.opcode);
-	vgpu_ahead_end(c->ahead);
-	free(c);
-}
 
 /* As much of @c as there is room for. */
 static void load_part(struct vgpu_worker *w, struct load *l, struct page_copy *c,
@@ -260,21 +300,16 @@ static void to_host(struct vgpu_worker *w, struct vgpu_gate *g, struct page_copy
 static void copy(struct vgpu_worker *w, struct vgpu_gate *g, struct page_copy *c)
 {
 	struct vgpu_staging *s = &g->callback.ctx->staging;
-	CUresult synced;
 
 	c->r = vgpu_context_use(w, g->callback.ctx);
 	if (!c->r)
 		c->r = staging_make(w, s);
-	if (!c->r && c->way == VGPU_COPY_TO_HOST) {
+	if (c->r)
+		end_copy(w, c);
+	else if (c->way == VGPU_COPY_TO_HOST)
 		to_host(w, g, c, s);
-		return;
-	}
-	if (!c->r) {
-		c->r = to_device(w, c, s);
-		synced = w->driver->cuStreamSynchronize(s->stream);
-		c->r = c->r ? c->r : synced;
-	}
-	end_copy(w, c);
+	else
+		to_device(w, g, c, s);
 }
 
 /* p->lock is held when this is called and left. */
@@ -380,12 +415,12 @@ static bool follow(struct vgpu_worker *w, struct page_copy *c, CUstream s)
 	struct vgpu_gate *g;
 	bool good;
 
-	if (c->way != VGPU_COPY_TO_HOST || !vgpu_thread.dispatcher)
+	if (!vgpu_thread.dispatcher)
 		return false;
 	pthread_mutex_lock(&p->lock);
 	g = p->open;
-	good = g && g->stream == s && g->callback.ctx == vgpu_thread.context &&
-	       c->q.r.seq == g->seq + 1;
+	good = g && g->way == c->way && g->stream == s &&
+	       g->callback.ctx == vgpu_thread.context && c->q.r.seq == g->seq + 1;
 	if (good) {
 		g->seq = c->q.r.seq;
 		*g->last = c;
@@ -407,13 +442,14 @@ static CUresult lead(struct vgpu_worker *w, struct page_copy *c, CUstream s)
 	}
 	g->callback.dropped = dropped;
 	g->stream = s;
+	g->way = c->way;
 	g->seq = c->q.r.seq;
 	g->first = c;
 	g->last = &c->next;
 	vgpu_callback_add(w, vgpu_thread.context, &g->callback);
 	/* Before it can be reached, and be no more. */
 	pthread_mutex_lock(&w->copier.lock);
-	w->copier.open = c->way == VGPU_COPY_TO_HOST && vgpu_thread.dispatcher ? g : NULL;
+	w->copier.open = vgpu_thread.dispatcher ? g : NULL;
 	pthread_mutex_unlock(&w->copier.lock);
 	r = w->driver->cuLaunchHostFunc(s, gate, g);
 	if (r) {

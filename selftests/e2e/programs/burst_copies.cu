@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Bursts of asynchronous copies to page-locked memory, of sizes from a byte to some
-// hundred KiB, with things between them that must come between them: a kernel that
-// changes the source, a host function that looks at the target, another stream.
+// Bursts of asynchronous copies to and from page-locked memory, of sizes from a word
+// to some hundred KiB, with things between them that must come between them: a kernel
+// that changes the source or the target, a host function that looks at what came or
+// writes what goes, another stream.
 #include "check.h"
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +92,61 @@ static void burst(const char *kind, char *host, cudaStream_t s, cudaStream_t oth
 	printf("%s: %d copies\n", kind, COPIES);
 }
 
+struct fill {
+	unsigned *at;
+	size_t words;
+	unsigned value;
+};
+
+static void CUDART_CB fill_at(void *arg)
+{
+	fill *f = (fill *)arg;
+
+	for (size_t i = 0; i < f->words; i++)
+		f->at[i] = f->value;
+}
+
+// To the device, behind a kernel that takes its time: some copies go where a kernel
+// wrote just before, some take what a host function or a copy before them writes.
+static void burst_up(const char *kind, char *host, cudaStream_t s)
+{
+	const size_t bytes = all_of(COPIES);
+	unsigned values[COPIES];
+	fill fills[COPIES];
+	size_t offset = 0;
+	char *d;
+
+	CHECK(cudaMalloc(&d, bytes));
+	late<<<1, 32, 0, s>>>((unsigned *)d, bytes / 4, 3, 20000);
+	for (int i = 0; i < COPIES; i++) {
+		unsigned *from = (unsigned *)(host + offset), *to = (unsigned *)(d + offset);
+		size_t words = size_of(i) / 4;
+
+		values[i] = 1000 + i;
+		fills[i] = { from, words, values[i] };
+		fill_at(&fills[i]);
+		if (i % 17 == 16)
+			late<<<1, 32, 0, s>>>(to, words, 5, 2000);
+		if (i % 23 == 22) {
+			fills[i].value = values[i] = 5000 + i;
+			CHECK(cudaLaunchHostFunc(s, fill_at, &fills[i]));
+		}
+		if (i % 29 == 28) {
+			values[i] = 3;
+			CHECK(cudaMemcpyAsync(from, to, words * 4, cudaMemcpyDeviceToHost, s));
+			late<<<1, 32, 0, s>>>(to, words, 9, 1);
+		}
+		CHECK(cudaMemcpyAsync(to, from, words * 4, cudaMemcpyHostToDevice, s));
+		offset += words * 4;
+	}
+	CHECK(cudaStreamSynchronize(s));
+	memset(host, 0xee, bytes);
+	CHECK(cudaMemcpy(host, d, bytes, cudaMemcpyDeviceToHost));
+	check_all(host, values);
+	CHECK(cudaFree(d));
+	printf("%s, to the device: %d copies\n", kind, COPIES);
+}
+
 int main(int argc, char **argv)
 {
 	size_t bytes = all_of(COPIES);
@@ -103,12 +159,15 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 3; i++) {
 		burst("allocated", host, s, cudaStreamLegacy);
 		burst("allocated, default stream", host, cudaStreamLegacy, s);
+		burst_up("allocated", host, s);
 	}
 	CHECK(cudaFreeHost(host));
 	EXPECT(!posix_memalign(&own, sysconf(_SC_PAGESIZE), bytes));
 	CHECK(cudaHostRegister(own, bytes, cudaHostRegisterDefault));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		burst("registered", (char *)own, s, cudaStreamLegacy);
+		burst_up("registered", (char *)own, s);
+	}
 	CHECK(cudaHostUnregister(own));
 	free(own);
 	CHECK(cudaStreamDestroy(s));
