@@ -272,7 +272,8 @@ def main():
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
     parser.add_argument("--mode", choices=["remote", "device", "network"],
                         default="remote")
-    parser.add_argument("--link", choices=["tls", "plain"], default="tls", help="of the network")
+    parser.add_argument("--link", choices=["tls", "plain", "verbs"], default="tls",
+                        help="of the network")
     parser.add_argument("--far", nargs=2, metavar=("ADDRESS", "FOLDER"),
                         help="a GPU host that is there, and this host's certificates")
     parser.add_argument("--san", choices=["address", "thread"], default="")

@@ -40,6 +40,7 @@ DEVICE = """
 [device {number}]
 server = gpuhost
 gpu = {number}
+link = {link}
 """
 
 
@@ -196,9 +197,9 @@ class Far:
 class Network(Setup):
     """Programs use vgpud, by its socket or, with `far`, over /dev/vgpuN.
 
-    link: tls or plain. through: a Proxy's class or the like, made with the
-    server's address; vgpud connects to it. far: (address, folder of
-    certificates) of a GPU host that is another machine.
+    link: tls, plain, or verbs: TLS, and RDMA for data. through: a Proxy's
+    class or the like, made with the server's address; vgpud connects to it.
+    far: (address, folder of certificates) of a GPU host that is another machine.
     """
 
     def __init__(self, build, san="", libraries=None, devices=2, user=None, link="tls",
@@ -248,7 +249,7 @@ class Network(Setup):
     def tls_folder(self):
         if self.far:
             return self.far[1]
-        return self.gpus.client_tls if self.link == "tls" else "/nonexistent"
+        return self.gpus.client_tls if self.link != "plain" else "/nonexistent"
 
     def configure(self, tls=None):
         path = self.folder + "/vgpud.conf"
@@ -258,7 +259,8 @@ class Network(Setup):
                 tls=tls or self.tls_folder(), address=self.server_address(),
                 plain="yes" if self.link == "plain" else "no"))
             for number in range(self.devices if self.far else 0):
-                file.write(DEVICE.format(number=number))
+                file.write(DEVICE.format(
+                    number=number, link="verbs" if self.link == "verbs" else "auto"))
         return path
 
     def start_vgpud(self, tls=None):

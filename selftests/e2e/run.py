@@ -42,7 +42,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mode", default="direct",
                         choices=["direct", "remote", "device", "network", "native"])
-    parser.add_argument("--link", choices=["tls", "plain"], default="tls", help="of the network")
+    parser.add_argument("--link", choices=["tls", "plain", "verbs"], default="tls",
+                        help="of the network")
     parser.add_argument("--far", nargs=2, metavar=("ADDRESS", "FOLDER"),
                         help="a GPU host that is there, and this host's certificates")
     parser.add_argument("--variant", default="static", help="static, shared, ptds, old-11.8, …")
@@ -118,6 +119,15 @@ class Run:
             self.setup.restart_dead()
 
 
+def rdma_packets():
+    """What the verbs devices of this host have sent, as they count it themselves."""
+    total = 0
+    for path in glob.glob("/sys/class/infiniband/*/ports/*/hw_counters/sent_pkts"):
+        with open(path) as file:
+            total += int(file.read())
+    return total
+
+
 def run_all(setup, tap, folder, prefix, options):
     """Keeps as many programs running as asked for; results come in order."""
     runs = []
@@ -156,8 +166,12 @@ def main():
     if setup.missing():
         tap.result(False, prefix, "not built: " + setup.missing())
         return tap.end()
+    before = rdma_packets()
     with setup:
         run_all(setup, tap, folder, prefix, options)
+    if options.mode == "network" and options.link == "verbs":
+        sent = rdma_packets() - before
+        tap.result(sent >= 10 * tap.count, prefix + "/device_counter", "%d packets" % sent)
     if not tap.count:
         tap.result(False, prefix, "no programs in " + folder)
     return tap.end()

@@ -16,11 +16,10 @@ struct pair {
 	struct vgpu_stream	*server, *client;
 };
 
-/* Connected TCP sockets; [0] is the one that accepted. */
-static inline int pair_sockets(int fds[2])
+/* Connected TCP sockets at an address of this host; [0] is the one that accepted. */
+static inline int pair_sockets_at(int fds[2], in_addr_t address)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = address };
 	socklen_t length = sizeof(a);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -32,6 +31,11 @@ static inline int pair_sockets(int fds[2])
 	fds[0] = accept(listener, NULL, NULL);
 	close(listener);
 	return fds[0] < 0 ? -errno : 0;
+}
+
+static inline int pair_sockets(int fds[2])
+{
+	return pair_sockets_at(fds, htonl(INADDR_LOOPBACK));
 }
 
 /* Until there is something to do; what is sent to this host takes its time, too. */

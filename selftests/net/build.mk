@@ -11,10 +11,12 @@ $(MANY): $(B)/obj/selftests/net/many.o
 	@echo "  LD      $@"
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+NET_BY_RDMA := vector_add mixed streams pinned_copies burst_copies large_copy threads
 NET_AS_USER := vector_add mixed streams two_gpus pinned_copies fork_child
 NET_PROGRAMS = --build $(B) --programs $(E2E_B)
 net-run = "selftests/e2e/run.py --mode network $(1) --programs $(E2E_B)"
-net-vm = "selftests/net/two_hosts $(B) $(1) --far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS)"
+net-vm = "selftests/net/two_hosts $(2) $(B) $(1) --far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS)"
+roce-vm = $(call net-vm,$(1) --link verbs,--roce)
 
 VM_CHECKS += $(call net-run,--build $(B)) $(call net-run,--build $(B) --link plain) \
 	     $(call net-run,--build $(B) --jobs 6) \
@@ -23,7 +25,9 @@ VM_CHECKS += $(call net-run,--build $(B)) $(call net-run,--build $(B) --link pla
 	     "selftests/net/cut.py $(NET_PROGRAMS)" \
 	     "selftests/net/many.py --build $(B) --sessions 64" \
 	     "selftests/net/two_hosts $(B) selftests/e2e/run.py --mode network --timeout 200 \
-		--far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS) --user 1000:4242 $(NET_AS_USER)"
+		--far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS) --user 1000:4242 $(NET_AS_USER)" \
+	     "selftests/net/two_hosts --roce $(B) selftests/e2e/run.py --mode network --link verbs \
+		--timeout 200 --far 10.9.0.2 /run/vgpu-tls $(NET_PROGRAMS) $(NET_BY_RDMA)"
 
 # What takes longer: sanitizers, all programs and their deaths in two machines.
 NET_CHECKS = $(call net-run,--build $(B) --variant ptds) \
@@ -32,7 +36,10 @@ NET_CHECKS = $(call net-run,--build $(B) --variant ptds) \
 	     "selftests/net/cut.py --san address --build $(B)-address --programs $(E2E_B)" \
 	     $(call net-vm,selftests/e2e/run.py --mode network --timeout 200) \
 	     $(call net-vm,selftests/e2e/kill.py --mode network) \
-	     $(call net-vm,selftests/net/wire.py)
+	     $(call net-vm,selftests/net/wire.py) \
+	     $(call roce-vm,selftests/e2e/run.py --mode network --timeout 200) \
+	     $(call roce-vm,selftests/e2e/kill.py --mode network) \
+	     $(call roce-vm,selftests/net/wire.py)
 
 .PHONY: check-net
 check-net: setup

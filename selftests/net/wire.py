@@ -97,6 +97,7 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--programs", help="where the programs are (BUILD/e2e)")
     parser.add_argument("--far", nargs=2, metavar=("ADDRESS", "FOLDER"), required=True)
+    parser.add_argument("--link", choices=["tls", "verbs"], default="tls")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("names", nargs="*")
@@ -108,7 +109,7 @@ def main():
             continue
         name = "wire: " + test.__doc__
         grace = GRACE if test is Wire.for_good else LONG
-        with Network(options.build, grace=grace, far=options.far) as setup:
+        with Network(options.build, link=options.link, grace=grace, far=options.far) as setup:
             wire = Wire(setup, options)
             try:
                 said = test(wire)

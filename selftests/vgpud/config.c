@@ -91,6 +91,9 @@ TEST(everything)
 	CHECK(c->devices[0].number == 0 && c->devices[0].gpu.ordinal == 0);
 	CHECK(c->devices[1].number == 1023 && c->devices[1].gpu.ordinal == 7);
 	CHECK(!strcmp(c->devices[1].gpu.server, "other"));
+	CHECK_EQ(vgpu_config_link(c, 0), VGPU_LINK_AUTO);
+	CHECK_EQ(vgpu_config_link(c, 1), VGPU_LINK_AUTO);
+	CHECK_EQ(vgpu_config_link(c, 1023), VGPU_LINK_TCP);
 	CHECK_EQ(c->nsocket_gpus, 2);
 	CHECK(c->socket_gpus[0].ordinal == 1 && c->socket_gpus[1].ordinal == 0);
 	vgpu_config_free(c);
@@ -180,8 +183,8 @@ static const struct {
 	{ SERVER "[device 1]\nserver = /\n", ":4: server = \"/\" cannot be" },
 	{ SERVER "[device 1]\ngpu = -1\n",
 	  ":4: gpu = \"-1\" cannot be: it is the number of a GPU" },
-	{ SERVER "[device 1]\nlink = verbs\n",
-	  ":4: link = \"verbs\" cannot be: it is auto or tcp" },
+	{ SERVER "[device 1]\nlink = rdma\n",
+	  ":4: link = \"rdma\" cannot be: it is auto, verbs or tcp" },
 	{ SERVER "[socket]\ngpus = a\n", ":4: gpus = \"a\" cannot be: it is SERVER:K" },
 	{ SERVER "[socket]\ngpus =\n", ":4: gpus" },
 	{ SERVER "[socket]\ngpus = a:0,\n", ":4: gpus" },

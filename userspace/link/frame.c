@@ -23,7 +23,7 @@ const char *vgpu_preface_check(const struct vgpu_preface *p)
 		return "this is no vgpu connection";
 	if (p->version != VGPU_WIRE_VERSION)
 		return "the two hosts have versions of vgpu that do not go together";
-	if (p->flags & ~VGPU_PREFACE_PLAIN || p->reserved)
+	if (p->flags & ~(VGPU_PREFACE_PLAIN | VGPU_PREFACE_VERBS) || p->reserved)
 		return "the preface has unknown flags";
 	if (p->kind == VGPU_PREFACE_SESSION)
 		return p->epoch ? NULL : "the preface has no epoch";

@@ -38,6 +38,7 @@ enum vgpu_preface_kind {
 };
 
 #define VGPU_PREFACE_PLAIN	0x1u		/* no TLS follows */
+#define VGPU_PREFACE_VERBS	0x2u		/* of a session: the client has a verbs device */
 
 /*
  * Of a control connection session, epoch and proof are zero. A connection of a

@@ -233,7 +233,7 @@ short vgpu_mirror_events(const struct vgpu_mirror *m)
 	if (bulk_ready(m))
 		events |= vgpu_stream_events(m->stream);
 	if (m->batch.count)
-		events |= POLLOUT;
+		events |= vgpu_stream_room_events(m->stream);
 	return events;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of a stream share: stream.c (what is alike for both kinds, and
- * plain), secure.c (TLS), sink.c (below TLS), tls.c (whom to trust), trouble.c
+ * plain), secure.c (TLS), sink.c (below TLS), verbs.c (RDMA), tls.c (whom to trust), trouble.c
  * (what went wrong, in words). Nobody else includes this.
  */
 #ifndef VGPU_LINK_SECURE_H
@@ -20,6 +20,7 @@ struct vgpu_stream {
 	short			events;		/* of the handshake */
 	char			error[VGPU_LINE];
 	struct vgpu_secure	*secure;	/* NULL: plain */
+	struct vgpu_verbs	*verbs;		/* NULL: not asked for */
 };
 
 /* ---- stream.c ---- */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "link/secure.h"
+#include "link/verbs.h"
 
 /* ---- failures ---- */
 
@@ -67,42 +68,75 @@ void vgpu_stream_close(struct vgpu_stream *s)
 {
 	if (!s)
 		return;
+	if (s->verbs)
+		vgpu_verbs_close(s);
 	if (s->secure)
 		vgpu_secure_close(s);
 	close(s->fd);
 	free(s);
 }
 
+int vgpu_stream_socket_handshake(struct vgpu_stream *s)
+{
+	return s->secure ? vgpu_secure_handshake(s) : 0;
+}
+
 int vgpu_stream_handshake(struct vgpu_stream *s)
 {
 	if (s->failed)
 		return s->failed;
-	return s->secure ? vgpu_secure_handshake(s) : 0;
+	return s->verbs ? vgpu_verbs_handshake(s) : vgpu_stream_socket_handshake(s);
 }
 
 /* ---- what it is ---- */
 
-int vgpu_stream_fd(const struct vgpu_stream *s)
+int vgpu_stream_socket(const struct vgpu_stream *s)
 {
 	return s->fd;
 }
 
+int vgpu_stream_fd(const struct vgpu_stream *s)
+{
+	return s->verbs && !vgpu_verbs_over(s->verbs) ? vgpu_verbs_fd(s->verbs) : s->fd;
+}
+
 short vgpu_stream_events(const struct vgpu_stream *s)
 {
+	if (vgpu_stream_fd(s) != s->fd)
+		return POLLIN;
 	if (s->secure && !s->secure->established)
 		return s->events;
 	return s->blocked ? POLLIN | POLLOUT : POLLIN;
+}
+
+short vgpu_stream_room_events(const struct vgpu_stream *s)
+{
+	return vgpu_stream_fd(s) == s->fd ? POLLOUT : POLLIN;
+}
+
+bool vgpu_stream_has_room(const struct vgpu_stream *s)
+{
+	return vgpu_verbs_live(s->verbs) && vgpu_verbs_has_room(s->verbs);
+}
+
+bool vgpu_stream_by_verbs(const struct vgpu_stream *s)
+{
+	return vgpu_verbs_live(s->verbs);
 }
 
 bool vgpu_stream_pending(const struct vgpu_stream *s)
 {
 	const struct vgpu_secure *t = s->secure;
 
+	if (vgpu_verbs_live(s->verbs))
+		return vgpu_verbs_pending(s->verbs);
 	return t && t->established && !t->dry && SSL_has_pending(t->ssl);
 }
 
 const char *vgpu_stream_kind(const struct vgpu_stream *s)
 {
+	if (vgpu_verbs_live(s->verbs))
+		return "verbs-send";
 	return !s->secure ? "tcp" : s->secure->kernel ? "ktls" : "tls";
 }
 
@@ -122,13 +156,19 @@ static ssize_t plain_read(struct vgpu_stream *s, void *to, size_t n)
 	return lost(s, -errno);
 }
 
+ssize_t vgpu_stream_socket_read(struct vgpu_stream *s, void *to, size_t n)
+{
+	return s->secure ? vgpu_secure_read(s, to, n) : plain_read(s, to, n);
+}
+
 ssize_t vgpu_stream_read(struct vgpu_stream *s, void *to, size_t n)
 {
 	if (s->failed)
 		return s->failed;
 	if (!n)
 		return 0;
-	return s->secure ? vgpu_secure_read(s, to, n) : plain_read(s, to, n);
+	return vgpu_verbs_live(s->verbs) ? vgpu_verbs_read(s, to, n) :
+		vgpu_stream_socket_read(s, to, n);
 }
 
 ssize_t vgpu_stream_send(int fd, const struct iovec *iov, int n)
@@ -152,6 +192,11 @@ static ssize_t plain_write(struct vgpu_stream *s, const struct iovec *iov, int n
 	return sent < 0 ? lost(s, sent) : sent;
 }
 
+ssize_t vgpu_stream_socket_write(struct vgpu_stream *s, const struct iovec *iov, int n)
+{
+	return s->secure ? vgpu_secure_write(s, iov, n) : plain_write(s, iov, n);
+}
+
 static size_t total(const struct iovec *iov, int n)
 {
 	size_t bytes = 0;
@@ -170,7 +215,8 @@ ssize_t vgpu_stream_write(struct vgpu_stream *s, const struct iovec *iov, int n)
 		return s->failed;
 	if (!all)
 		return 0;
-	sent = s->secure ? vgpu_secure_write(s, iov, n) : plain_write(s, iov, n);
+	sent = vgpu_verbs_live(s->verbs) ? vgpu_verbs_write(s, iov, n) :
+		vgpu_stream_socket_write(s, iov, n);
 	s->blocked = sent < 0 ? sent == -EAGAIN : (size_t)sent < all;
 	return sent;
 }

@@ -57,18 +57,36 @@ int vgpu_stream_plain(struct vgpu_stream **out, int fd);
  * pre-shared key, or for accepting. kTLS is used where the kernel has it.
  */
 int vgpu_stream_tls(struct vgpu_stream **out, int fd, struct vgpu_tls *tls, const char *host);
+/*
+ * Before the handshake, if the other side does the same: have the bytes travel by
+ * RDMA if both ends have a device for it, and else as before. vgpu_stream_note()
+ * has a line about why not. -errno.
+ */
+int vgpu_stream_offer_verbs(struct vgpu_stream *s);
+const char *vgpu_stream_note(const struct vgpu_stream *s);
+/* After the handshake: do they? */
+bool vgpu_stream_by_verbs(const struct vgpu_stream *s);
+/* Is there a device here that has the address of connected socket @fd? */
+bool vgpu_stream_verbs_here(int fd);
 /* 0: established; -EAGAIN; else it failed, and vgpu_stream_error() says why. Plain: 0. */
 int vgpu_stream_handshake(struct vgpu_stream *s);
 /* A line about the last failure: which certificate, which reason. Never NULL. */
 const char *vgpu_stream_error(const struct vgpu_stream *s);
 void vgpu_stream_close(struct vgpu_stream *s);
 
+/* What to poll; may be another one after the handshake than before. */
 int vgpu_stream_fd(const struct vgpu_stream *s);
+/* The socket, which tells when the other side is gone, however the bytes travel. */
+int vgpu_stream_socket(const struct vgpu_stream *s);
 /* What to poll for before the call that said -EAGAIN: POLLIN, POLLOUT. */
 short vgpu_stream_events(const struct vgpu_stream *s);
+/* For room, after a write that took less than all. */
+short vgpu_stream_room_events(const struct vgpu_stream *s);
+/* Was there room found since, which poll(2) does not tell of any more? */
+bool vgpu_stream_has_room(const struct vgpu_stream *s);
 /* Are there bytes to read that poll(2) does not see? */
 bool vgpu_stream_pending(const struct vgpu_stream *s);
-/* "tcp", "tls", "ktls": for a log and for `vgpu list`. */
+/* "tcp", "tls", "ktls", "verbs-send": for a log and for `vgpu list`. */
 const char *vgpu_stream_kind(const struct vgpu_stream *s);
 
 /* Up to @n bytes: how many, at least 1; -EAGAIN, -EPIPE (also: closed), -EPROTO. */

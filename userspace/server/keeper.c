@@ -29,7 +29,7 @@ struct keeper {
 	int64_t			until;		/* without a connection */
 };
 
-enum { SERVER, CALLED, NEXT, CONNECTION, FDS };
+enum { SERVER, CALLED, NEXT, CONNECTION, ROOM, FDS };
 
 static int64_t now_ns(void)
 {
@@ -107,21 +107,25 @@ static void drop_next(struct keeper *k)
 	k->next = NULL;
 }
 
-static int make_stream(struct keeper *k, int fd, bool plain)
+static int make_stream(struct keeper *k, int fd, unsigned flags)
 {
 	struct vgpu_far *r = k->r;
 	struct vgpu_tls *tls;
 	int err;
 
-	if (plain)
-		return vgpu_stream_plain(&k->next, fd);
-	err = vgpu_tls_session(&tls, r->session, r->secret, true);
-	if (err) {
-		close(fd);
-		return err;
+	if (flags & VGPU_PREFACE_PLAIN) {
+		err = vgpu_stream_plain(&k->next, fd);
+	} else {
+		err = vgpu_tls_session(&tls, r->session, r->secret, true);
+		if (err) {
+			close(fd);
+			return err;
+		}
+		err = vgpu_stream_tls(&k->next, fd, tls, NULL);
+		vgpu_tls_close(tls);
 	}
-	err = vgpu_stream_tls(&k->next, fd, tls, NULL);
-	vgpu_tls_close(tls);
+	if (!err && flags & VGPU_PREFACE_VERBS)
+		err = vgpu_stream_offer_verbs(k->next);
 	return err;
 }
 
@@ -131,9 +135,9 @@ static void take_connection(struct keeper *k, const struct vgpu_session_message 
 	int err;
 
 	drop_next(k);
-	err = fd < 0 ? -EMFILE : make_stream(k, fd, m->flags & VGPU_PREFACE_PLAIN);
+	err = fd < 0 ? -EMFILE : make_stream(k, fd, m->flags);
 	if (err) {
-		k->next = NULL;
+		drop_next(k);
 		vgpu_log("worker %d: no use of a connection: %s", (int)getpid(), strerror(-err));
 		return;
 	}
@@ -300,8 +304,12 @@ static void listen_to(struct keeper *k, struct pollfd p[FDS])
 	}
 	vgpu_far_lock(r);
 	if (atomic_load(&r->linked)) {
-		p[CONNECTION].fd = vgpu_stream_fd(vgpu_mirror_stream(r->mirror));
-		p[CONNECTION].events = POLLRDHUP | (r->blocked ? POLLOUT : 0);
+		const struct vgpu_stream *s = vgpu_mirror_stream(r->mirror);
+
+		p[CONNECTION].fd = vgpu_stream_socket(s);
+		p[CONNECTION].events = POLLRDHUP;
+		p[ROOM].fd = r->blocked ? vgpu_stream_fd(s) : -1;
+		p[ROOM].events = vgpu_stream_room_events(s);
 	}
 	vgpu_far_unlock(r);
 }
@@ -329,7 +337,7 @@ static void *keeper_run(void *arg)
 			hear(k.r->called);
 		if (p[SERVER].revents)
 			server_said(&k);
-		if (p[CONNECTION].revents & ~POLLOUT)
+		if (p[CONNECTION].revents)
 			connection_ends(k.r);
 		go_on_with_next(&k);
 	}

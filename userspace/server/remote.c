@@ -97,6 +97,12 @@ bool vgpu_far_take(struct vgpu_far *r)
 	/* Room for pulls that had to wait, say. */
 	if (n > 0 && vgpu_mirror_pending(r->mirror))
 		atomic_store(&r->wanted, true);
+	/* So may reading find room. */
+	if (r->blocked && atomic_load(&r->linked) &&
+	    vgpu_stream_has_room(vgpu_mirror_stream(r->mirror))) {
+		r->blocked = false;
+		atomic_store(&r->wanted, true);
+	}
 	/* Bytes that this call left where poll(2) does not see them are for the next. */
 	r->moved |= n != 0;
 	return n > 0;
@@ -124,6 +130,10 @@ void vgpu_far_flush(struct vgpu_far *r)
 	ring_barrier();
 	if (!r->over && atomic_load(&r->linked))
 		send_batches(r);
+	/* Sending may find what came, which nobody's poll(2) tells of any more. */
+	while (!r->over && atomic_load(&r->linked) && vgpu_mirror_has_input(r->mirror) &&
+	       vgpu_far_take(r))
+		;
 }
 
 /* ---- the lock ---- */

@@ -52,6 +52,19 @@ void vgpu_attach_again(struct vgpu_client *s, const char *why)
 
 /* ---- step by step ---- */
 
+/* Of a program over the socket: auto. */
+static enum vgpu_config_link link_wanted(const struct vgpu_client *s)
+{
+	enum vgpu_config_link link = VGPU_LINK_AUTO, of;
+
+	for (unsigned i = 0; s->module >= 0 && i < s->gpus.count; i++) {
+		of = vgpu_config_link(s->vgpud->config, s->gpus.gpus[i].number);
+		if (of > link)
+			link = of;
+	}
+	return link;
+}
+
 static void attach(struct vgpu_client *s)
 {
 	struct vgpu_stream *stream = s->stream;
@@ -69,11 +82,21 @@ static void attach(struct vgpu_client *s)
 		vgpu_attach_again(s, strerror(-err));
 }
 
+static const char *no_verbs(const struct vgpu_stream *s)
+{
+	const char *note = vgpu_stream_note(s);
+
+	return *note ? note : "link = verbs, but no verbs device of this host has the address of "
+			      "its connections to the server";
+}
+
 static void shake(struct vgpu_client *s)
 {
 	int err = vgpu_stream_handshake(s->stream);
 
-	if (!err)
+	if (!err && link_wanted(s) == VGPU_LINK_VERBS && !vgpu_stream_by_verbs(s->stream))
+		vgpu_attach_again(s, no_verbs(s->stream));
+	else if (!err)
 		attach(s);
 	else if (err == -EAGAIN)
 		vgpu_watch_change(&s->data, (uint32_t)vgpu_stream_events(s->stream));
@@ -88,17 +111,20 @@ static void on_handshake(struct vgpu_watch *w, uint32_t events)
 
 static int send_preface(struct vgpu_client *s)
 {
-	const bool plain = s->upstream->config->plain;
+	unsigned flags = s->upstream->config->plain ? VGPU_PREFACE_PLAIN : 0;
 	struct vgpu_preface p;
 
+	s->verbs = link_wanted(s) != VGPU_LINK_TCP && vgpu_stream_verbs_here(s->socket);
+	if (s->verbs)
+		flags |= VGPU_PREFACE_VERBS;
 	s->epoch = vgpu_mirror_next_epoch(s->mirror);
-	vgpu_preface_session(&p, s->id, s->secret, s->epoch, plain ? VGPU_PREFACE_PLAIN : 0);
+	vgpu_preface_session(&p, s->id, s->secret, s->epoch, flags);
 	/* The first bytes of a connection always have room. */
 	return send(s->socket, &p, sizeof(p), MSG_NOSIGNAL) == sizeof(p) ? 0 : -EPIPE;
 }
 
 /* The socket becomes the stream's, also when this fails. */
-static int make_stream(struct vgpu_client *s)
+static int make_socket_stream(struct vgpu_client *s)
 {
 	int fd = s->socket, err;
 
@@ -116,9 +142,16 @@ static int make_stream(struct vgpu_client *s)
 	return err;
 }
 
+static int make_stream(struct vgpu_client *s)
+{
+	int err = make_socket_stream(s);
+
+	return err || !s->verbs ? err : vgpu_stream_offer_verbs(s->stream);
+}
+
 static int begin_stream(struct vgpu_client *s)
 {
-	int fd = s->socket, err = vgpu_connected(fd);
+	int err = vgpu_connected(s->socket);
 
 	if (err)
 		return err;
@@ -129,7 +162,8 @@ static int begin_stream(struct vgpu_client *s)
 	if (err)
 		return err;
 	s->data.ready = on_handshake;
-	return vgpu_watch_add(&s->vgpud->loop, &s->data, fd, EPOLLOUT);
+	return vgpu_watch_add(&s->vgpud->loop, &s->data, vgpu_stream_fd(s->stream),
+			      EPOLLIN | EPOLLOUT);
 }
 
 static void on_connected(struct vgpu_watch *w, uint32_t events)

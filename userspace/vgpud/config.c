@@ -216,6 +216,14 @@ void vgpu_config_free(struct vgpu_config *c)
 	free(c);
 }
 
+enum vgpu_config_link vgpu_config_link(const struct vgpu_config *c, uint32_t number)
+{
+	for (unsigned i = 0; i < c->ndevices; i++)
+		if (c->devices[i].number == number)
+			return c->devices[i].link;
+	return VGPU_LINK_AUTO;
+}
+
 int vgpu_config_find(const struct vgpu_config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->nservers; i++)

@@ -29,6 +29,9 @@ struct vgpu_config_server {
 	struct vgpu_config_place place;
 };
 
+/* How bytes travel; what comes later wins for a program that opens several devices. */
+enum vgpu_config_link { VGPU_LINK_AUTO, VGPU_LINK_VERBS, VGPU_LINK_TCP };
+
 /* A GPU of a server. */
 struct vgpu_config_gpu {
 	char		server[VGPU_CONFIG_NAME];
@@ -38,6 +41,7 @@ struct vgpu_config_gpu {
 struct vgpu_config_device {
 	uint32_t	number;			/* N of /dev/vgpuN */
 	struct vgpu_config_gpu gpu;
+	enum vgpu_config_link link;
 	struct vgpu_config_place place;
 };
 
@@ -69,6 +73,9 @@ struct vgpu_config {
  */
 int vgpu_config_read(struct vgpu_config **out, const char *path, char *why, size_t room);
 void vgpu_config_free(struct vgpu_config *c);
+
+/* How the bytes of /dev/vgpuN travel. */
+enum vgpu_config_link vgpu_config_link(const struct vgpu_config *c, uint32_t number);
 
 /* Its place in .servers, or -1. */
 int vgpu_config_find(const struct vgpu_config *c, const char *name);

@@ -116,10 +116,19 @@ static int set_name(void *to, const char *value)
 	return 0;
 }
 
-/* The links that there are go over TCP: both words say the same, so far. */
 static int set_link(void *to, const char *value)
 {
-	return strcmp(value, "auto") && strcmp(value, "tcp") ? -EINVAL : 0;
+	static const char *const words[] = {
+		[VGPU_LINK_AUTO] = "auto", [VGPU_LINK_VERBS] = "verbs", [VGPU_LINK_TCP] = "tcp",
+	};
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (strcmp(value, words[i]))
+			continue;
+		*(enum vgpu_config_link *)to = i;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 int vgpu_config_gpu_parse(const char *text, struct vgpu_config_gpu *gpu)
@@ -206,7 +215,7 @@ static const struct key device_keys[] = {
 	{ "server", set_name, offsetof(struct vgpu_config_device, gpu.server), A_NAME },
 	{ "gpu", set_ordinal, offsetof(struct vgpu_config_device, gpu.ordinal),
 	  "the number of a GPU of the server, from 0 on" },
-	{ "link", set_link, 0, "auto or tcp" },
+	{ "link", set_link, offsetof(struct vgpu_config_device, link), "auto, verbs or tcp" },
 	{}
 };
 

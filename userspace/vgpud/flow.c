@@ -253,7 +253,9 @@ static void turn(struct vgpu_client *s, bool direct)
 		return;
 	}
 	vgpu_watch_change(&s->data, (uint32_t)vgpu_mirror_events(s->mirror));
-	if (got || sent > 0)
+	/* Sending may find what came, which poll(2) does not tell of any more. */
+	s->readable |= vgpu_mirror_has_input(s->mirror);
+	if (got || sent > 0 || (s->readable && vgpu_mirror_takes(s->mirror)))
 		found_work(s);
 	else if (sent == -EAGAIN)
 		vgpu_flow_stop(s);	/* until there is room, or bytes come */

@@ -470,8 +470,11 @@ unsigned vgpu_sessions_of(const struct vgpu_upstream *u)
 
 void vgpu_session_resumed(struct vgpu_client *s)
 {
-	const char *link = vgpu_stream_kind(vgpu_mirror_stream(s->mirror));
+	const struct vgpu_stream *stream = vgpu_mirror_stream(s->mirror);
+	const char *link = vgpu_stream_kind(stream);
 
+	if (!vgpu_stream_by_verbs(stream) && vgpu_stream_note(stream)[0])
+		session_log(s, "link %s instead of verbs: %s", link, vgpu_stream_note(stream));
 	vgpu_attach_done(s);
 	vgpu_timer_cancel(&s->deadline);
 	if (s->state == SESSION_LOST)

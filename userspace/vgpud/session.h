@@ -88,6 +88,7 @@ struct vgpu_client {
 	int			socket;		/* until it is a stream's */
 	struct vgpu_tls		*tls;
 	struct vgpu_stream	*stream;	/* until it is the mirror's */
+	bool			verbs;		/* it is offered on this connection */
 	uint64_t		epoch;
 	struct vgpu_timer	attempt;	/* it takes too long; or, without one: try again */
 	unsigned		backoff;	/* ms */
